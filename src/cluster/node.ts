@@ -1,0 +1,28 @@
+/** A Kubernetes node as Pitcrew looks at it. Parsed from the API object; decides nothing. */
+import type { Taint } from './scheduling.ts';
+
+/** Annotations that Pitcrew writes on a node it has cordoned. Only a node that carries our run is ever uncordoned by us. */
+export const ownerAnnotation = 'pitcrew.dev/cordoned-by';
+export const reasonAnnotation = 'pitcrew.dev/cordon-reason';
+
+/** Who cordoned a node. `unknown` is somebody who left no name: it is respected like any other. */
+export type Cordon =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'ours'; readonly runId: string; readonly reason: string }
+  | { readonly kind: 'foreign' };
+
+export interface NodeView {
+  readonly name: string;
+  readonly uid: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly cordon: Cordon;
+  readonly ready: boolean;
+  /** `status.nodeInfo.bootID`; empty until a kubelet has reported. */
+  readonly bootId: string;
+  readonly kernelVersion: string;
+  readonly taints: readonly Taint[];
+  /** What pods may use: CPU in millicores, memory in bytes, pods as a count. */
+  readonly allocatable: { readonly cpuMillis: number; readonly memoryBytes: number; readonly pods: number };
+  /** Volumes that the kubelet says are still in use, by unique volume name. */
+  readonly volumesInUse: readonly string[];
+}

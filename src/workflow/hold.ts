@@ -1,0 +1,21 @@
+/** Why a server or a run does not move although nothing is wrong. One fact, never folded into the phase. */
+import { z } from 'zod';
+
+export const Hold = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('none') }),
+  z.object({ kind: z.literal('paused'), by: z.string() }),
+  z.object({
+    kind: z.literal('waiting'),
+    for: z.enum(['window', 'budget', 'soak', 'approval', 'pods', 'connection', 'lease', 'volumes', 'capacity']),
+    /** For a person: what exactly, with names and numbers. */
+    text: z.string(),
+  }),
+  z.object({ kind: z.literal('blocked'), by: z.string() }),
+]);
+export type Hold = z.infer<typeof Hold>;
+
+export const noHold: Hold = { kind: 'none' };
+
+export function isSameHold(a: Hold, b: Hold): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
