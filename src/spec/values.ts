@@ -68,11 +68,9 @@ export const Selector = z.strictObject({
 });
 
 /** Names of documents, servers, runs: as in DNS labels, with dots for servers. */
-export const Name = z
-  .string()
-  .regex(/^[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?$/, {
-    error: 'lower-case letters, digits, "-" and ".", at most 63 of them',
-  });
+export const Name = z.string().regex(/^[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?$/, {
+  error: 'lower-case letters, digits, "-" and ".", at most 63 of them',
+});
 
 export const Metadata = z.strictObject({ name: Name, description: z.string().optional() });
 

@@ -1,0 +1,75 @@
+/**
+ * What people can ask of the engine: the commands behind the HTTP API, and so behind the CLI and the dashboard.
+ *
+ * Interface only; nothing here waits for a run to get anywhere, every method returns once the request is recorded.
+ */
+import type { ErrorCode } from '../errors/codes.ts';
+import type { PowerState } from '../ports/bmc.ts';
+import type { OutputLine, StreamId } from '../ports/journal.ts';
+import type { RunDefinition } from '../workflow/definition.ts';
+import type { JournalEvent } from '../workflow/events.ts';
+import type { RunView } from '../workflow/run-view.ts';
+
+export interface PodPreview {
+  readonly pod: string;
+  readonly server: string;
+  readonly verdict: 'stays' | 'waits' | 'moves' | 'blocked';
+  /** How it would move and what it keeps; the reason where it stays, waits or is blocked. */
+  readonly how: string;
+  /** Whom to talk to about a blocker, e.g. the budget's name; empty where nobody is known. */
+  readonly owner: string;
+}
+
+export interface PlanPreview {
+  readonly definition: RunDefinition;
+  readonly pods: readonly PodPreview[];
+  readonly warnings: readonly string[];
+}
+
+export interface ServerSummary {
+  readonly name: string;
+  readonly node: string;
+  readonly site: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** From Kubernetes: `ready`, `not ready`, `cordoned by …`; `unknown` where there is no such node. */
+  readonly state: string;
+  readonly kernel: string;
+  readonly pods: number;
+  /** The run that has it now, if any. */
+  readonly runId?: string | undefined;
+}
+
+/** One line of `doctor`. `next` says what to do where it is not ok. */
+export interface Finding {
+  readonly area: 'kubernetes' | 'redis' | 'movers' | 'server';
+  readonly subject: string;
+  readonly ok: boolean;
+  readonly text: string;
+  readonly code?: ErrorCode | undefined;
+  readonly next?: string | undefined;
+}
+
+export interface Operations {
+  runs(): Promise<RunView[]>;
+  /** @throws `api/not-found` */
+  run(runId: string): Promise<RunView>;
+  history(
+    stream: StreamId,
+  ): Promise<{ version: number; atMs: number; server?: string | undefined; event: JournalEvent }[]>;
+  output(stream: StreamId): Promise<OutputLine[]>;
+  preview(plan: string): Promise<PlanPreview>;
+  start(request: { plan: string; by: string }): Promise<{ runId: string }>;
+  pause(runId: string, by: string): Promise<void>;
+  resume(runId: string, by: string): Promise<void>;
+  stop(runId: string, by: string): Promise<void>;
+  approve(runId: string, by: string): Promise<void>;
+  retry(runId: string, server: string, by: string): Promise<void>;
+  skip(runId: string, server: string, by: string): Promise<void>;
+  servers(): Promise<ServerSummary[]>;
+  power(server: string, verb: 'status' | 'on' | 'off' | 'cycle', by: string): Promise<PowerState>;
+  evacuate(server: string, by: string): Promise<{ runId: string }>;
+  returnServer(server: string, by: string): Promise<{ runId: string }>;
+  doctor(): Promise<Finding[]>;
+  /** Calls back after each change of any run until the signal ends; a hint to read again. */
+  watch(signal: AbortSignal, changed: (runId: string) => void): void;
+}
