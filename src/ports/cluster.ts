@@ -49,6 +49,16 @@ export interface Right {
   readonly subresource?: string | undefined;
 }
 
+/** What a surge needs to know of the ReplicaSet behind a pod. */
+export interface Workload {
+  readonly name: string;
+  readonly wanted: number;
+  /** Ready replicas, without the released pods. */
+  readonly ready: number;
+  /** Its Deployment uses strategy `Recreate`: two versions must never run side by side, so no surge. */
+  readonly recreates: boolean;
+}
+
 export interface Cluster {
   /** The latest view. Rejects with `cluster/unreachable` where it is older than the adapter's bound. */
   view(signal: AbortSignal): Promise<ClusterView>;
@@ -68,6 +78,11 @@ export interface Cluster {
    * made while it still serves; or puts the label back. `gone`: no pod of this uid any more.
    */
   setReleased(pod: PodRef, released: boolean, signal: AbortSignal): Promise<'changed' | 'unchanged' | 'gone'>;
+  /**
+   * The ReplicaSet that a pod belongs to, or belonged to before `setReleased`, read fresh. `undefined`: it has none, or
+   * it is gone.
+   */
+  workloadOf(pod: PodView, signal: AbortSignal): Promise<Workload | undefined>;
   /** Takes or renews the node's maintenance Lease (Medik8s convention). */
   holdNodeLease(
     node: string,

@@ -1,0 +1,143 @@
+/**
+ * One verdict for every pod on a server, before anything is cordoned: stays, waits, moves, or blocked.
+ *
+ * It decides who may leave how; it never moves anything, and does not know which movers are installed.
+ */
+import { budgetsOf, canNeverBeMet, type BudgetView } from '../cluster/budget.ts';
+import { podKey, type PodView } from '../cluster/pod.ts';
+import { isTolerated } from '../cluster/scheduling.ts';
+import type { EvacuationPolicy, EvacuationRule, MoveWay } from '../spec/plan.ts';
+
+export type Verdict =
+  | { readonly kind: 'stays'; readonly because: string }
+  | { readonly kind: 'waits'; readonly because: string }
+  | {
+      readonly kind: 'moves';
+      /** The ways that are allowed, best first; never empty. */
+      readonly ways: readonly MoveWay[];
+      /** Low numbers move first; equal ones together. */
+      readonly order: number;
+      readonly warnings: readonly string[];
+    }
+  | { readonly kind: 'blocked'; readonly because: string; readonly owner: string };
+
+/** `spec.unschedulable` shows up as this taint; a pod that tolerates it would come straight back. */
+const cordonTaint = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' };
+
+/** Marks by which other tools say "do not disrupt": they mean `restart: never` unless a rule says otherwise. */
+const doNotDisrupt: readonly (readonly [annotation: string, value: string])[] = [
+  ['karpenter.sh/do-not-disrupt', 'true'],
+  ['cluster-autoscaler.kubernetes.io/safe-to-evict', 'false'],
+];
+
+function matches(rule: EvacuationRule, pod: PodView): boolean {
+  const { namespaces, labels, owners } = rule.match;
+  if (namespaces && !namespaces.includes(pod.namespace)) return false;
+  if (owners && !owners.includes(pod.owner?.kind ?? '')) return false;
+  return Object.entries(labels ?? {}).every(([key, value]) => pod.labels[key] === value);
+}
+
+export function judgePod(pod: PodView, budgets: readonly BudgetView[], policy: EvacuationPolicy): Verdict {
+  const rule = policy.rules.find((candidate) => matches(candidate, pod));
+  const stays = reasonToStay(pod, rule);
+  if (stays !== undefined) return { kind: 'stays', because: stays };
+  if (pod.leaving) return { kind: 'waits', because: 'it is on its way out already' };
+  if (rule?.action === 'waitCompleted') return { kind: 'waits', because: 'the plan waits until it has completed' };
+  return judgeWays(pod, budgetsOf(pod, budgets), policy, rule);
+}
+
+function reasonToStay(pod: PodView, rule: EvacuationRule | undefined): string | undefined {
+  if ('kubernetes.io/config.mirror' in pod.annotations) return 'static pod of the kubelet';
+  if (pod.phase === 'Succeeded' || pod.phase === 'Failed') return 'it has finished';
+  if (pod.owner?.kind === 'DaemonSet') return 'DaemonSet';
+  if (pod.owner?.kind === 'Node') return 'static pod of the kubelet';
+  if (rule?.action === 'leave') return 'the plan leaves it';
+  if (isTolerated(cordonTaint, pod.tolerations)) return 'it tolerates the cordon and would come straight back';
+  return undefined;
+}
+
+/** The ways that remain after everything that speaks against one; the last reason against is the one shown. */
+function judgeWays(
+  pod: PodView,
+  budgets: readonly BudgetView[],
+  policy: EvacuationPolicy,
+  rule: EvacuationRule | undefined,
+): Verdict {
+  const against = reasonsAgainst(pod, budgets, policy, rule);
+  const prefer = rule?.prefer ?? policy.prefer;
+  const ways = prefer.filter((way) => !against.some((reason) => reason.ways.includes(way)));
+  if (ways.length === 0) {
+    const first = against[0];
+    return {
+      kind: 'blocked',
+      because: first?.because ?? 'the plan allows no way to move it',
+      owner: first?.owner ?? podKey(pod),
+    };
+  }
+  const warnings = pod.volumes.some((volume) => volume.kind === 'hostPath')
+    ? ['it uses a hostPath volume: what lies there stays on this server']
+    : [];
+  return { kind: 'moves', ways, order: rule?.order ?? 0, warnings };
+}
+
+interface Reason {
+  readonly ways: readonly MoveWay[];
+  readonly because: string;
+  readonly owner: string;
+}
+
+const restarts: readonly MoveWay[] = ['surge', 'evict'];
+
+function reasonsAgainst(
+  pod: PodView,
+  budgets: readonly BudgetView[],
+  policy: EvacuationPolicy,
+  rule: EvacuationRule | undefined,
+): Reason[] {
+  const owner = pod.owner ? `${pod.owner.kind} ${pod.namespace}/${pod.owner.name}` : podKey(pod);
+  const reasons: Reason[] = [];
+  const against = (ways: readonly MoveWay[], because: string, whom = owner): void => {
+    reasons.push({ ways, because, owner: whom });
+  };
+  const mark = doNotDisrupt.find(([annotation, value]) => pod.annotations[annotation] === value);
+  if (rule?.restart === 'never') against(restarts, 'the plan never restarts it');
+  else if (mark && rule?.restart === undefined) against(restarts, `marked ${mark[0]}: ${mark[1]}`);
+  if (!pod.owner && policy.barePods === 'block') against(restarts, 'bare pod: nobody would recreate it');
+  if (pod.volumes.some((volume) => volume.kind === 'emptyDir') && policy.localData === 'keep') {
+    against(restarts, 'emptyDir data would be lost (evacuation.localData: keep)');
+  }
+  if (pod.volumes.some((volume) => volume.kind === 'hostPath')) against(['live'], 'hostPath volume, cannot move alive');
+  if (pod.hostNetwork) against(['live'], 'host network, cannot move alive');
+  if (budgets.length > 1) {
+    const names = budgets
+      .map((budget) => budget.name)
+      .sort()
+      .join(' and ');
+    against(restarts, `two budgets on one pod (${names}): Kubernetes refuses every eviction`, names);
+  }
+  const never = budgets.find(canNeverBeMet);
+  // A surge brings one more healthy pod, which such a budget does allow; a plain eviction it never will.
+  if (never && pod.ready) {
+    const numbers = `${never.asks}, ${never.expectedPods} expected`;
+    against(['evict'], `budget ${never.name} can never be met (${numbers})`, `${never.namespace}/${never.name}`);
+  }
+  // Only replicas of a Deployment can be replaced before they go.
+  if (pod.owner?.kind !== 'ReplicaSet' || pod.labels['pod-template-hash'] === undefined) {
+    against(['surge'], 'not a replica of a Deployment, so nothing can take its place beforehand');
+  } else if (pod.volumes.some((volume) => volume.kind === 'persistentVolumeClaim')) {
+    against(['surge'], 'its volume may be held by one pod only');
+  }
+  return reasons;
+}
+
+/** Sorted, so that two looks at the same pods give the same order and messages do not flap. */
+export function judgeServer(
+  node: string,
+  view: { readonly pods: readonly PodView[]; readonly budgets: readonly BudgetView[] },
+  policy: EvacuationPolicy,
+): { readonly pod: PodView; readonly verdict: Verdict }[] {
+  return view.pods
+    .filter((pod) => pod.node === node)
+    .sort((a, b) => (podKey(a) < podKey(b) ? -1 : 1))
+    .map((pod) => ({ pod, verdict: judgePod(pod, view.budgets, policy) }));
+}

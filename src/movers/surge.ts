@@ -1,0 +1,49 @@
+/**
+ * Make before break: a replacement is Ready elsewhere before the old pod goes.
+ *
+ * The pod is taken out of its ReplicaSet by its `pod-template-hash` label, which Services do not select by. The
+ * ReplicaSet makes a replacement at once, the old pod serves on, and is evicted when the replacement is Ready. The
+ * Deployment itself is never edited, so neither autoscalers nor Git are fought.
+ */
+import type { PodView } from '../cluster/pod.ts';
+import type { Cluster, ClusterView } from '../ports/cluster.ts';
+import type { Assessment, MoveProgress, PodMover } from '../ports/movers.ts';
+import { evictOnce } from './evict.ts';
+
+export class SurgeMover implements PodMover {
+  readonly name = 'surge';
+  readonly #cluster: Cluster;
+
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster;
+  }
+
+  detect(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
+
+  assess(pod: PodView): Assessment {
+    const isReplica = pod.owner?.kind === 'ReplicaSet' && pod.labels['pod-template-hash'] !== undefined;
+    if (!isReplica) return { kind: 'unable', because: 'not a replica of a Deployment' };
+    return { kind: 'able', promise: 'nothing: restart', predictedMs: 30_000 + pod.gracePeriodSeconds * 1_000 };
+  }
+
+  async advance(pod: PodView, _view: ClusterView, signal: AbortSignal): Promise<MoveProgress> {
+    const now = await this.#cluster.readPod(pod, signal);
+    if (!now || now.uid !== pod.uid) return { kind: 'done' };
+    if (now.leaving) return { kind: 'cutover', note: 'shutting down; its replacement serves' };
+    const workload = await this.#cluster.workloadOf(now, signal);
+    if (!workload) return { kind: 'failed', because: 'its Deployment is gone' };
+    if (workload.recreates) return { kind: 'failed', because: 'its Deployment uses strategy Recreate' };
+    const released = await this.#cluster.setReleased(pod, true, signal);
+    if (released === 'gone') return { kind: 'done' };
+    if (released === 'changed' || workload.ready < workload.wanted) {
+      return { kind: 'copying', note: `replacement starting, ${workload.ready} of ${workload.wanted} ready` };
+    }
+    return evictOnce(this.#cluster, pod, signal);
+  }
+
+  async cancel(pod: PodView, signal: AbortSignal): Promise<void> {
+    await this.#cluster.setReleased(pod, false, signal);
+  }
+}

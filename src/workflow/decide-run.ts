@@ -1,0 +1,175 @@
+/**
+ * What the coordinator of a run does next: which servers get a place, when a wave ends, when the run has ended.
+ *
+ * Pure. It never touches a server; it hands out places, and a server without a place does nothing.
+ */
+import type { RunServer } from './definition.ts';
+import type { RunEvent } from './events.ts';
+import { isSameHold, noHold, type Hold } from './hold.ts';
+import { activeServers, type RunState } from './run-state.ts';
+
+/** What the coordinator saw of the world just now. */
+export interface RunObservation {
+  readonly nowMs: number;
+  /** Targets whose node is not Ready, cordoned or missing, whatever the reason. */
+  readonly down: ReadonlySet<string>;
+}
+
+export interface RunDecision {
+  /** To be appended, in this order. */
+  readonly events: readonly RunEvent[];
+  /** When to look again by itself, at the latest; undefined: only when something happens. */
+  readonly wakeAtMs?: number | undefined;
+}
+
+export function decideRun(state: RunState, observation: RunObservation): RunDecision {
+  if (state.ended) return { events: [] };
+  const active = activeServers(state);
+  if (state.stoppedBy !== undefined) {
+    return active.length > 0 ? { events: [] } : { events: [endOf(state, 'undone', stopReason(state))] };
+  }
+  const wave = state.waves.findIndex((status) => status.kind !== 'finished');
+  if (wave === -1) return { events: [endOf(state, 'done', '')] };
+  const isOver = waveServers(state, wave).every((server) => isSettled(state, server.name));
+  return isOver ? finishWave(state, wave, observation) : fillWave(state, wave, active, observation);
+}
+
+/** Done or skipped: nobody waits for it any more. Undone and halted ones wait for a person. */
+function isSettled(state: RunState, server: string): boolean {
+  const outcome = state.ends[server]?.outcome;
+  return outcome === 'done' || outcome === 'skipped';
+}
+
+function waveServers(state: RunState, wave: number): RunServer[] {
+  const names = new Set(state.definition.waves[wave]?.servers);
+  return state.definition.servers.filter((server) => names.has(server.name));
+}
+
+function stopReason(state: RunState): string {
+  const done = Object.values(state.ends).filter((end) => end.outcome === 'done').length;
+  return `stopped by ${state.stoppedBy}; ${done} of ${state.definition.servers.length} servers were done`;
+}
+
+function endOf(_state: RunState, outcome: 'done' | 'undone' | 'halted', reason: string): RunEvent {
+  return { kind: 'runEnded', outcome, reason };
+}
+
+function holdChange(state: RunState, hold: Hold): RunEvent[] {
+  return isSameHold(state.hold, hold) ? [] : [{ kind: 'runHoldChanged', hold }];
+}
+
+/** After the last server of a wave: first the soak, then the approval; the last wave needs neither. */
+function finishWave(state: RunState, wave: number, { nowMs }: RunObservation): RunDecision {
+  const plan = state.definition.waves[wave];
+  const status = state.waves[wave];
+  const finished: RunEvent = { kind: 'waveFinished', wave };
+  const isLast = wave === state.definition.waves.length - 1;
+  if (isLast || !plan || !status) return { events: [finished, endOf(state, 'done', '')] };
+  if (plan.soakMs > 0 && status.kind !== 'soaking' && status.kind !== 'awaitingApproval') {
+    const untilMs = nowMs + plan.soakMs;
+    const hold: Hold = { kind: 'waiting', for: 'soak', text: `wave ${wave + 1} soaks` };
+    return { events: [{ kind: 'soakStarted', wave, untilMs }, ...holdChange(state, hold)], wakeAtMs: untilMs };
+  }
+  if (status.kind === 'soaking' && nowMs < status.untilMs) return { events: [], wakeAtMs: status.untilMs };
+  if (plan.approval && !state.approved.has(wave)) {
+    if (status.kind === 'awaitingApproval') return { events: [] };
+    const hold: Hold = {
+      kind: 'waiting',
+      for: 'approval',
+      text: `wave ${wave + 1} is done; \`pitcrew approve ${state.definition.runId}\` lets wave ${wave + 2} start`,
+    };
+    return { events: [{ kind: 'approvalRequested', wave }, ...holdChange(state, hold)] };
+  }
+  const holdEnds = state.hold.kind === 'waiting' ? holdChange(state, noHold) : [];
+  return { events: [finished, ...holdEnds], wakeAtMs: nowMs };
+}
+
+function failuresOf(state: RunState): { total: number; consecutive: number } {
+  const ends = Object.values(state.ends)
+    .filter((end) => end.outcome !== 'skipped')
+    .sort((a, b) => a.atMs - b.atMs);
+  const failed = ends.map((end) => end.outcome === 'halted' || end.outcome === 'undone');
+  const lastGood = failed.lastIndexOf(false);
+  return { total: failed.filter(Boolean).length, consecutive: failed.length - 1 - lastGood };
+}
+
+/** Why no further server may start, if so many have failed that a person has to look first. */
+function tooManyFailures(state: RunState): string | undefined {
+  const { failures, consecutive } = state.definition.haltAfter;
+  const seen = failuresOf(state);
+  if (seen.total >= failures) return `${seen.total} failed (halt after ${failures})`;
+  if (consecutive !== undefined && seen.consecutive >= consecutive) {
+    return `${seen.consecutive} in a row failed (halt after ${consecutive})`;
+  }
+  return undefined;
+}
+
+function fillWave(state: RunState, wave: number, active: readonly string[], observation: RunObservation): RunDecision {
+  const waiting = waveServers(state, wave).filter(
+    (server) => !state.admitted.has(server.name) && !state.ends[server.name],
+  );
+  const halted = tooManyFailures(state);
+  if (active.length === 0 && (halted !== undefined || waiting.length === 0)) {
+    const failed = Object.entries(state.ends).filter(([, end]) => end.outcome === 'halted' || end.outcome === 'undone');
+    const names = failed
+      .map(([name]) => name)
+      .sort()
+      .join(', ');
+    return { events: [endOf(state, 'halted', `${names}: ${halted ?? 'a person has to retry or skip'}`)] };
+  }
+  if (halted !== undefined) return { events: holdChange(state, { kind: 'blocked', by: halted }) };
+  if (state.pausedBy !== undefined) return { events: holdChange(state, { kind: 'paused', by: state.pausedBy }) };
+
+  const started: RunEvent[] = state.waves[wave]?.kind === 'pending' ? [{ kind: 'waveStarted', wave }] : [];
+  const { admitted, refusal } = admit(state, waiting, active, observation.down);
+  const admissions = admitted.map((server): RunEvent => ({ kind: 'serverAdmitted', server }));
+  const isStuck = active.length + admitted.length === 0 && refusal !== undefined;
+  const hold: Hold = isStuck ? { kind: 'waiting', for: 'budget', text: refusal } : noHold;
+  return {
+    events: [...started, ...admissions, ...holdChange(state, hold)],
+    // A server that is down for another reason comes back without telling us.
+    wakeAtMs: waiting.length > admitted.length ? observation.nowMs + 5_000 : undefined,
+  };
+}
+
+/** Hands out places: as many as budget, parallel limit and failure domain allow, domain by domain, then by name. */
+function admit(
+  state: RunState,
+  waiting: readonly RunServer[],
+  active: readonly string[],
+  down: ReadonlySet<string>,
+): { admitted: string[]; refusal: string | undefined } {
+  const { maxUnavailable, maxParallel, servers } = state.definition;
+  const domainOf = new Map(servers.map((server) => [server.name, server.domain]));
+  // Counts every unavailable target, whatever the reason; one that is down already holds its place and needs no other.
+  const unavailable = new Set([...state.admitted, ...down]);
+  const busyDomains = new Set([...state.admitted].map((name) => domainOf.get(name) ?? ''));
+  const admitted: string[] = [];
+  let refusal: string | undefined;
+  for (const server of inOrder(waiting, busyDomains)) {
+    if (active.length + admitted.length >= maxParallel) {
+      refusal ??= `at most ${maxParallel} at once`;
+      continue;
+    }
+    if (busyDomains.size > 0 && !busyDomains.has(server.domain)) {
+      refusal ??= `domain ${[...busyDomains].sort().join(', ')} is still in progress`;
+      continue;
+    }
+    if (!unavailable.has(server.name) && unavailable.size >= maxUnavailable) {
+      refusal ??= `budget: ${[...unavailable].sort().join(', ') || 'none'} unavailable, at most ${maxUnavailable}`;
+      continue;
+    }
+    admitted.push(server.name);
+    unavailable.add(server.name);
+    busyDomains.add(server.domain);
+  }
+  return { admitted, refusal };
+}
+
+/** The domain in progress first, then domains by name, servers without the label last. */
+function inOrder(waiting: readonly RunServer[], busy: ReadonlySet<string>): RunServer[] {
+  const rank = (server: RunServer): string =>
+    `${busy.has(server.domain) ? 0 : 1}${server.domain === '' ? 1 : 0}${server.domain}\u0000${server.name}`;
+  const keyed = waiting.map((server) => ({ server, key: rank(server) }));
+  return keyed.sort((a, b) => (a.key < b.key ? -1 : 1)).map(({ server }) => server);
+}
