@@ -1,0 +1,191 @@
+/**
+ * API objects of unknown shape into the views that decisions are made from. Pure.
+ *
+ * It never refuses an object: a field that is missing reads as empty, because an API server leaves out what is empty.
+ */
+import { flagAt, listAt, numberAt, optionalTextAt, recordAt, textAt, textsAt, isRecord } from './json.ts';
+import { cpuMillisOf, memoryBytesOf } from './quantity.ts';
+import { ownerAnnotation, reasonAnnotation, type Cordon, type NodeView } from './node.ts';
+import type { PodOwner, PodPhase, PodView, PodVolume, VolumeKind } from './pod.ts';
+import type { BudgetView } from './budget.ts';
+import type { LabelSelector, SelectorRequirement, Taint, Toleration } from './scheduling.ts';
+
+export function parseNode(object: unknown): NodeView {
+  const metadata = recordAt(object, 'metadata');
+  const status = recordAt(object, 'status');
+  const info = recordAt(status, 'nodeInfo');
+  const allocatable = recordAt(status, 'allocatable');
+  return {
+    name: textAt(metadata, 'name'),
+    uid: textAt(metadata, 'uid'),
+    labels: textsAt(metadata, 'labels'),
+    cordon: cordonOf(object),
+    ready: hasCondition(status, 'Ready'),
+    bootId: textAt(info, 'bootID'),
+    kernelVersion: textAt(info, 'kernelVersion'),
+    taints: listAt(recordAt(object, 'spec'), 'taints').map(parseTaint),
+    allocatable: {
+      cpuMillis: cpuMillisOf(allocatable['cpu']),
+      memoryBytes: memoryBytesOf(allocatable['memory']),
+      pods: memoryBytesOf(allocatable['pods']),
+    },
+    volumesInUse: listAt(status, 'volumesInUse').filter((name): name is string => typeof name === 'string'),
+  };
+}
+
+/** Ours is only what carries a run's name; an annotation on a node that is not cordoned is left over and means nothing. */
+function cordonOf(object: unknown): Cordon {
+  if (!flagAt(recordAt(object, 'spec'), 'unschedulable')) return { kind: 'none' };
+  const annotations = textsAt(recordAt(object, 'metadata'), 'annotations');
+  const runId = annotations[ownerAnnotation];
+  return runId ? { kind: 'ours', runId, reason: annotations[reasonAnnotation] ?? '' } : { kind: 'foreign' };
+}
+
+function hasCondition(status: unknown, type: string): boolean {
+  return listAt(status, 'conditions').some(
+    (condition) => textAt(condition, 'type') === type && textAt(condition, 'status') === 'True',
+  );
+}
+
+function parseTaint(taint: unknown): Taint {
+  return { key: textAt(taint, 'key'), value: optionalTextAt(taint, 'value'), effect: textAt(taint, 'effect') };
+}
+
+function parseToleration(toleration: unknown): Toleration {
+  return {
+    key: optionalTextAt(toleration, 'key'),
+    operator: optionalTextAt(toleration, 'operator'),
+    value: optionalTextAt(toleration, 'value'),
+    effect: optionalTextAt(toleration, 'effect'),
+  };
+}
+
+const phases: ReadonlySet<string> = new Set<PodPhase>(['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown']);
+
+export function parsePod(object: unknown): PodView {
+  const metadata = recordAt(object, 'metadata');
+  const spec = recordAt(object, 'spec');
+  const status = recordAt(object, 'status');
+  const name = textAt(metadata, 'name');
+  const phase = textAt(status, 'phase') || 'Pending';
+  return {
+    namespace: textAt(metadata, 'namespace'),
+    name,
+    uid: textAt(metadata, 'uid'),
+    node: textAt(spec, 'nodeName'),
+    phase: phases.has(phase) ? (phase as PodPhase) : 'Unknown',
+    ready: hasCondition(status, 'Ready'),
+    leaving: textAt(metadata, 'deletionTimestamp') !== '',
+    labels: textsAt(metadata, 'labels'),
+    annotations: textsAt(metadata, 'annotations'),
+    owner: parseOwner(metadata),
+    volumes: listAt(spec, 'volumes').map((volume) => parseVolume(volume, name)),
+    tolerations: listAt(spec, 'tolerations').map(parseToleration),
+    hostNetwork: flagAt(spec, 'hostNetwork'),
+    gracePeriodSeconds: numberAt(spec, 'terminationGracePeriodSeconds', 30),
+    priority: numberAt(spec, 'priority'),
+    requests: parseRequests(spec),
+    ip: textAt(status, 'podIP'),
+  };
+}
+
+function parseOwner(metadata: unknown): PodOwner | undefined {
+  const reference = listAt(metadata, 'ownerReferences').find((owner) => flagAt(owner, 'controller'));
+  if (reference === undefined) return undefined;
+  return { kind: textAt(reference, 'kind'), name: textAt(reference, 'name'), uid: textAt(reference, 'uid') };
+}
+
+const volumeKinds: Readonly<Record<string, VolumeKind>> = {
+  emptyDir: 'emptyDir',
+  hostPath: 'hostPath',
+  persistentVolumeClaim: 'persistentVolumeClaim',
+  ephemeral: 'persistentVolumeClaim',
+  configMap: 'configuration',
+  secret: 'configuration',
+  downwardAPI: 'configuration',
+  projected: 'configuration',
+};
+
+function parseVolume(volume: unknown, podName: string): PodVolume {
+  const name = textAt(volume, 'name');
+  const source = isRecord(volume)
+    ? Object.keys(volume).find((key) => key !== 'name' && isRecord(volume[key]))
+    : undefined;
+  const kind = volumeKinds[source ?? ''] ?? 'other';
+  if (kind !== 'persistentVolumeClaim') return { name, kind };
+  // A generic ephemeral volume has a claim of its own, named after the pod and the volume.
+  const claim = textAt(recordAt(volume, 'persistentVolumeClaim'), 'claimName') || `${podName}-${name}`;
+  return { name, kind, claim };
+}
+
+interface Requests {
+  readonly cpuMillis: number;
+  readonly memoryBytes: number;
+}
+
+function isSidecar(container: unknown): boolean {
+  return textAt(container, 'restartPolicy') === 'Always';
+}
+
+/** What the scheduler reckons with: containers and sidecars together, or the largest init container, plus overhead. */
+function parseRequests(spec: unknown): Requests {
+  const initial = listAt(spec, 'initContainers');
+  const running = [...listAt(spec, 'containers'), ...initial.filter(isSidecar)].map(requestsOf);
+  const passing = initial.filter((container) => !isSidecar(container)).map(requestsOf);
+  const overhead = recordAt(spec, 'overhead');
+  const total = (pick: (requests: Requests) => number, extra: number): number =>
+    Math.max(
+      running.reduce((sum, requests) => sum + pick(requests), 0),
+      ...passing.map(pick),
+    ) + extra;
+  return {
+    cpuMillis: total((requests) => requests.cpuMillis, cpuMillisOf(overhead['cpu'])),
+    memoryBytes: total((requests) => requests.memoryBytes, memoryBytesOf(overhead['memory'])),
+  };
+}
+
+function requestsOf(container: unknown): Requests {
+  const resources = recordAt(container, 'resources');
+  const requests = recordAt(resources, 'requests');
+  const limits = recordAt(resources, 'limits');
+  return {
+    cpuMillis: cpuMillisOf(requests['cpu'] ?? limits['cpu']),
+    memoryBytes: memoryBytesOf(requests['memory'] ?? limits['memory']),
+  };
+}
+
+export function parseBudget(object: unknown): BudgetView {
+  const metadata = recordAt(object, 'metadata');
+  const spec = recordAt(object, 'spec');
+  const status = recordAt(object, 'status');
+  return {
+    namespace: textAt(metadata, 'namespace'),
+    name: textAt(metadata, 'name'),
+    selector: parseSelector(spec['selector']),
+    disruptionsAllowed: numberAt(status, 'disruptionsAllowed'),
+    currentHealthy: numberAt(status, 'currentHealthy'),
+    desiredHealthy: numberAt(status, 'desiredHealthy'),
+    expectedPods: numberAt(status, 'expectedPods'),
+    asks: asksOf(spec),
+    unhealthyPodEvictionPolicy:
+      textAt(spec, 'unhealthyPodEvictionPolicy') === 'AlwaysAllow' ? 'AlwaysAllow' : 'IfHealthyBudget',
+  };
+}
+
+/** A selector that is missing altogether selects nothing, unlike an empty one. */
+function parseSelector(selector: unknown): LabelSelector {
+  if (!isRecord(selector)) return { matchExpressions: [{ key: '', operator: 'Exists' }] };
+  return {
+    matchLabels: textsAt(selector, 'matchLabels'),
+    matchExpressions: listAt(selector, 'matchExpressions') as readonly SelectorRequirement[],
+  };
+}
+
+function asksOf(spec: unknown): string {
+  if (!isRecord(spec)) return '';
+  for (const field of ['minAvailable', 'maxUnavailable']) {
+    const value = spec[field];
+    if (typeof value === 'number' || typeof value === 'string') return `${field} ${value}`;
+  }
+  return '';
+}
