@@ -27,6 +27,10 @@ const { runFailed, usage, invalidDocument, refused, unreachable } = ExitCode;
 
 /** One line per code, sorted by area. Adding a code means adding a line here. */
 export const errorCodes = {
+  'api/address': { exit: refused, next: 'choose another socket or port, or end the daemon that has it' },
+  'api/bad-answer': { exit: unreachable, next: 'is this the address of a Pitcrew daemon of the same version?' },
+  'api/bad-request': { exit: usage, next: '' },
+  'api/internal': { exit: runFailed, next: 'the log of the daemon says more; this is a bug' },
   'api/not-found': { exit: usage, next: '`pitcrew status` lists the runs, `pitcrew servers` the servers' },
   'api/unauthorized': { exit: refused, next: 'use the token file in the daemon’s data folder, or set PITCREW_TOKEN' },
   'api/unreachable': { exit: unreachable, next: 'is `pitcrew daemon` running, and is the address right?' },
