@@ -28,7 +28,7 @@ export class SurgeMover implements PodMover {
     return { kind: 'able', promise: 'nothing: restart', predictedMs: 30_000 + pod.gracePeriodSeconds * 1_000 };
   }
 
-  async advance(pod: PodView, _view: ClusterView, signal: AbortSignal): Promise<MoveProgress> {
+  async advance(pod: PodView, view: ClusterView, signal: AbortSignal): Promise<MoveProgress> {
     const now = await this.#cluster.readPod(pod, signal);
     if (!now || now.uid !== pod.uid) return { kind: 'done' };
     if (now.leaving) return { kind: 'cutover', note: 'shutting down; its replacement serves' };
@@ -37,8 +37,10 @@ export class SurgeMover implements PodMover {
     if (workload.recreates) return { kind: 'failed', because: 'its Deployment uses strategy Recreate' };
     const released = await this.#cluster.setReleased(pod, true, signal);
     if (released === 'gone') return { kind: 'done' };
-    if (released === 'changed' || workload.ready < workload.wanted) {
-      return { kind: 'copying', note: `replacement starting, ${workload.ready} of ${workload.wanted} ready` };
+    // Counted by ourselves: right after the release the ReplicaSet's own status still counts the old pod as ready.
+    const ready = readyReplicas(view, pod, workload.name);
+    if (released === 'changed' || ready < workload.wanted) {
+      return { kind: 'copying', note: `replacement starting, ${ready} of ${workload.wanted} ready` };
     }
     return evictOnce(this.#cluster, pod, signal);
   }
@@ -46,4 +48,16 @@ export class SurgeMover implements PodMover {
   async cancel(pod: PodView, signal: AbortSignal): Promise<void> {
     await this.#cluster.setReleased(pod, false, signal);
   }
+}
+
+function readyReplicas(view: ClusterView, leaving: PodView, replicaSet: string): number {
+  return view.pods.filter(
+    (pod) =>
+      pod.namespace === leaving.namespace &&
+      pod.owner?.kind === 'ReplicaSet' &&
+      pod.owner.name === replicaSet &&
+      pod.uid !== leaving.uid &&
+      pod.ready &&
+      !pod.leaving,
+  ).length;
 }

@@ -47,14 +47,14 @@ export interface Right {
   readonly group: string;
   readonly resource: string;
   readonly subresource?: string | undefined;
+  /** Needed only there; cluster-wide where it is left out. */
+  readonly namespace?: string | undefined;
 }
 
 /** What a surge needs to know of the ReplicaSet behind a pod. */
 export interface Workload {
   readonly name: string;
   readonly wanted: number;
-  /** Ready replicas, without the released pods. */
-  readonly ready: number;
   /** Its Deployment uses strategy `Recreate`: two versions must never run side by side, so no surge. */
   readonly recreates: boolean;
 }

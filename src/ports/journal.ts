@@ -26,9 +26,13 @@ export interface OutputLine {
 
 export interface Journal {
   read(stream: StreamId): Promise<JournalEntry[]>;
+  /** As `read` for each of them, in the same order, but cheap for a hundred streams. */
+  readMany(streams: readonly StreamId[]): Promise<JournalEntry[][]>;
   /**
    * Appends all events or none, and only if the stream is still at `expectedVersion` (0: empty). With a lease, only
    * while that lease is still the latest one given out for its name. Returns the new version.
+   *
+   * After `journal/unreachable` nobody knows whether it was appended: read again before deciding anew.
    *
    * @throws `journal/conflict` (retry), `journal/fenced` (halt), `journal/unreachable` (retry)
    */

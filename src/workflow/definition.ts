@@ -88,6 +88,8 @@ export interface RunDefinition {
   readonly maxParallel: number;
   readonly haltAfter: { readonly failures: number; readonly consecutive?: number | undefined };
   readonly evacuation: EvacuationPolicy;
+  /** Only for `return`: the run whose cordon is lifted, because that run left the server cordoned on purpose. */
+  readonly lifts?: string | undefined;
 }
 
 /** From the first service action on the server may be half changed: there is no way back, only forward or a halt. */

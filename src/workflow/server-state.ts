@@ -36,6 +36,8 @@ export interface Move {
   readonly startedMs: number;
   readonly result?: 'done' | 'rolledBack' | 'failed';
   readonly because?: string;
+  /** Movers that have failed with this pod in this run; none of them is tried again. */
+  readonly failedMovers: readonly string[];
 }
 
 /** The reboot ladder so far; what was asked is written before it is done. */
@@ -249,14 +251,7 @@ function applyKind(state: ServerState, event: ServerEvent, atMs: number, program
     case 'actionFinished':
       return applyAction(state, event);
     case 'moveStarted':
-      if (state.moves[event.pod.uid]?.result === 'done') illegal(state, event);
-      return {
-        ...state,
-        moves: {
-          ...state.moves,
-          [event.pod.uid]: { pod: event.pod, mover: event.mover, promise: event.promise, startedMs: atMs },
-        },
-      };
+      return startMove(state, event, atMs);
     case 'moveFinished':
       return finishMove(state, event);
     case 'rungStarted': {
@@ -309,10 +304,20 @@ function applyAction(
   return { ...state, actions: { ...state.actions, [event.step]: { ...logs, [event.action]: log } } };
 }
 
+function startMove(state: ServerState, event: Extract<ServerEvent, { kind: 'moveStarted' }>, atMs: number): ServerState {
+  const before = state.moves[event.pod.uid];
+  // A move under way, or one that has succeeded, is never begun a second time.
+  if (before && (!before.result || before.result === 'done')) illegal(state, event);
+  const { pod, mover, promise } = event;
+  const move = { pod, mover, promise, startedMs: atMs, failedMovers: before?.failedMovers ?? [] };
+  return { ...state, moves: { ...state.moves, [pod.uid]: move } };
+}
+
 function finishMove(state: ServerState, event: Extract<ServerEvent, { kind: 'moveFinished' }>): ServerState {
   const move = state.moves[event.pod.uid];
   if (!move || move.result) illegal(state, event);
-  const finished = { ...move, result: event.result, because: event.because };
+  const failedMovers = event.result === 'done' ? move.failedMovers : [...move.failedMovers, move.mover];
+  const finished = { ...move, result: event.result, because: event.because, failedMovers };
   return { ...state, moves: { ...state.moves, [event.pod.uid]: finished } };
 }
 

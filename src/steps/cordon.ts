@@ -1,0 +1,61 @@
+/**
+ * Takes the node out of scheduling, with owner, reason and run written on it, and tells everybody who might interfere:
+ * the node's maintenance Lease and the KEP-5683 conditions.
+ *
+ * It never takes over somebody else's cordon.
+ */
+import { MaintenanceError } from '../errors/maintenance-error.ts';
+import { finished, waiting, type StepContext, type StepResult } from './step.ts';
+
+/** Medik8s' node maintenance operator takes its lease for an hour; renewed by every step that lasts longer. */
+export const nodeLeaseSeconds = 3_600;
+
+export function leaseHolder(runId: string): string {
+  return `pitcrew-${runId}`;
+}
+
+export async function advanceCordon(context: StepContext): Promise<StepResult> {
+  const { cluster, definition, server, signal } = context;
+  const held = await context.guard();
+  if (held) return waiting(held, 5_000);
+  // The lease comes before the cordon: a health checker that saw a cordoned node without it might fence the server.
+  const lease = await cluster.holdNodeLease(server.node, leaseHolder(definition.runId), nodeLeaseSeconds, signal);
+  if (lease !== 'held') {
+    return waiting({ kind: 'waiting', for: 'lease', text: `the node's lease is held by ${lease.by}` }, 10_000);
+  }
+  const reason = `${definition.purpose} ${definition.plan}`;
+  const answer = await cluster.cordon(server.node, definition.runId, reason, signal);
+  if (answer.kind === 'foreign') {
+    throw new MaintenanceError('node/foreign-cordon', 'halt', `node ${server.node} is cordoned by ${answer.by}`);
+  }
+  const message = `run ${definition.runId}: ${reason}`;
+  await cluster.setConditions(
+    server.node,
+    [{ type: 'MaintenanceInProgress', status: true, reason: 'PitcrewRun', message }],
+    signal,
+  );
+  if (answer.kind === 'cordoned') await cluster.announce(server.node, 'MaintenanceStarted', message, signal);
+  return finished({ node: server.node });
+}
+
+/** Back to how it was before the cordon; used by the undo and, after verification, by the return. */
+export async function liftCordon(
+  context: StepContext,
+  runId: string,
+): Promise<'uncordoned' | 'notCordoned' | 'notOurs'> {
+  const { cluster, definition, server, signal } = context;
+  const done = { status: false, reason: 'PitcrewRun', message: `run ${definition.runId} is finished here` };
+  await cluster.setConditions(
+    server.node,
+    [
+      { ...done, type: 'DrainInProgress' },
+      { ...done, type: 'Drained' },
+      { ...done, type: 'MaintenanceInProgress' },
+    ],
+    signal,
+  );
+  const answer = await cluster.uncordon(server.node, runId, signal);
+  // The lease goes last: until the node is in service again nobody else shall lay hands on it.
+  await cluster.releaseNodeLease(server.node, leaseHolder(runId), signal);
+  return answer;
+}

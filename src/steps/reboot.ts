@@ -1,0 +1,161 @@
+/**
+ * Reboots the server up a ladder (over SSH, BMC soft, BMC off and on), and believes it only with evidence: another boot
+ * id and the kernel that was expected. Nobody's word is evidence, neither the shell's nor the BMC's nor `Ready`.
+ *
+ * Each rung is recorded before it is tried and tried once. Power goes off, is read to be off, and only then goes on; the
+ * "on" is recorded before it is asked for, and a second one in the same rung cannot be written.
+ */
+import { MaintenanceError } from '../errors/maintenance-error.ts';
+import type { BootFacts } from '../ports/shell.ts';
+import type { Rung } from '../spec/playbook.ts';
+import type { ProgramStep } from '../workflow/definition.ts';
+import type { Evidence } from '../workflow/events.ts';
+import type { RebootLog } from '../workflow/server-state.ts';
+import { assertEmpty } from './emptiness.ts';
+import { finished, working, type StepContext, type StepResult } from './step.ts';
+
+type Reboot = Extract<ProgramStep, { kind: 'reboot' }>;
+
+/** How long a soft power-off may take before it counts as ignored (Ironic waits 600 s; a hung system never answers). */
+const softOffMs = 5 * 60_000;
+/** A BMC that took "off" and is still on after this is asked again. */
+const askAgainMs = 20_000;
+const pollMs = 1_000;
+
+export async function advanceReboot(step: Reboot, context: StepContext): Promise<StepResult> {
+  const facts = await tryFacts(context);
+  const before = context.state.notes[step.id] ?? (await recordBefore(step, context, facts));
+  if (facts && facts.bootId !== before['bootId']) return acceptBoot(facts, before);
+
+  const log = context.state.reboots[step.id] ?? { rungs: [], power: [] };
+  const rung = log.rungs.at(-1);
+  if (!rung) return startRung(step, context, 0);
+  if (context.clock.nowMs() - rung.atMs >= boundMs(step, rung.rung, log)) {
+    const next = log.rungs.length;
+    return next < step.ladder.length ? startRung(step, context, next) : giveUp(step, context);
+  }
+  return rung.rung === 'ssh'
+    ? continueSsh(rung.commandId, context, facts)
+    : continuePower(step, rung.rung, log, context);
+}
+
+/** Written down before anything is asked, because afterwards nobody can tell any more. */
+async function recordBefore(step: Reboot, context: StepContext, facts: BootFacts | undefined): Promise<Evidence> {
+  await assertEmpty(context);
+  const known = context.state.notes['prepare'];
+  const bootId = facts?.bootId ?? known?.['bootId'];
+  if (bootId === undefined) {
+    throw new MaintenanceError(
+      'ssh/unreachable',
+      'retry',
+      `${context.server.name} does not answer, its boot id is unknown`,
+    );
+  }
+  const newest = facts?.newestKernel ?? '';
+  if (step.expectKernel?.includes('${newest}') && newest === '') {
+    throw new MaintenanceError(
+      'ssh/unreachable',
+      'retry',
+      `the newest kernel on ${context.server.name} cannot be told`,
+    );
+  }
+  const expectKernel = step.expectKernel?.replaceAll('${newest}', newest) ?? '';
+  const before = { bootId, kernel: facts?.kernel ?? known?.['kernel'] ?? '', expectKernel };
+  await context.record({ kind: 'noted', step: step.id, facts: before });
+  return before;
+}
+
+function acceptBoot(facts: BootFacts, before: Evidence): StepResult {
+  const expected = before['expectKernel'];
+  if (expected !== '' && facts.kernel !== expected) {
+    throw new MaintenanceError('reboot/wrong-kernel', 'halt', `it booted ${facts.kernel}, expected ${expected}`, {
+      details: { running: facts.kernel, expected: String(expected) },
+    });
+  }
+  return finished({ bootId: facts.bootId, kernel: facts.kernel, kernelBefore: before['kernel'] ?? '' });
+}
+
+async function tryFacts(context: StepContext): Promise<BootFacts | undefined> {
+  try {
+    return await context.shell.readFacts(context.signal);
+  } catch (error) {
+    // Down, booting or hung: exactly what is expected now. A wrong key is not: it will not mend itself.
+    if (error instanceof MaintenanceError && error.disposition !== 'halt') return undefined;
+    throw error;
+  }
+}
+
+/** How long this rung may take: the plan's time to come back, counted anew once the power was seen to go on. */
+function boundMs(step: Reboot, rung: Rung, log: RebootLog): number {
+  const startMs = log.rungs.at(-1)?.atMs ?? 0;
+  const onMs = log.power.find((entry) => entry.kind === 'asked' && entry.state === 'on')?.atMs;
+  if (onMs !== undefined) return onMs - startMs + step.timeoutMs;
+  return rung === 'bmc-soft' ? Math.min(softOffMs, step.timeoutMs) : step.timeoutMs;
+}
+
+async function startRung(step: Reboot, context: StepContext, index: number): Promise<StepResult> {
+  const rung = step.ladder[index] ?? 'ssh';
+  const { definition, server, state } = context;
+  const commandId = `${definition.runId}.${server.name}.${step.id}.rung${index}.${state.retryTaken}`;
+  await context.record({ kind: 'rungStarted', step: step.id, rung, commandId });
+  return working(0);
+}
+
+/** The same id never reboots twice, so after a crash between record and request asking again is safe. */
+async function continueSsh(commandId: string, context: StepContext, facts: BootFacts | undefined): Promise<StepResult> {
+  if (!facts) return working(pollMs);
+  try {
+    await context.shell.requestReboot(commandId, context.signal);
+  } catch (error) {
+    // The connection going away is what a reboot looks like.
+    if (!(error instanceof MaintenanceError) || error.disposition === 'halt') throw error;
+  }
+  return working(pollMs);
+}
+
+async function continuePower(step: Reboot, rung: Rung, log: RebootLog, context: StepContext): Promise<StepResult> {
+  const { bmc, signal } = context;
+  const askedOn = log.power.some((entry) => entry.kind === 'asked' && entry.state === 'on');
+  const seenOff = log.power.some((entry) => entry.kind === 'seen' && entry.state === 'off');
+  const power = await bmc.readPower(signal);
+  if (askedOn) {
+    // Recorded, and still off: the request was lost, by a crash or by the BMC. Asking for "on" again cycles nothing.
+    if (power === 'off') await bmc.requestPower('on', signal);
+    return working(pollMs);
+  }
+  if (power === 'off') {
+    if (!seenOff) await context.record({ kind: 'powerSeen', step: step.id, state: 'off' });
+    await context.record({ kind: 'powerAsked', step: step.id, request: 'on' });
+    await bmc.requestPower('on', signal);
+    return working(pollMs);
+  }
+  return askForOff(step, rung, log, context);
+}
+
+/** Power is on and "on" was never asked for in this rung, so an earlier "off" has had no effect: asking again is no second cycle. */
+async function askForOff(step: Reboot, rung: Rung, log: RebootLog, context: StepContext): Promise<StepResult> {
+  const lastAsk = log.power.findLast((entry) => entry.kind === 'asked' && entry.state === 'off');
+  const isFresh = lastAsk !== undefined && context.clock.nowMs() - lastAsk.atMs < askAgainMs;
+  if (isFresh) return working(pollMs);
+  await context.record({ kind: 'powerAsked', step: step.id, request: 'off' });
+  await context.bmc.requestPower(rung === 'bmc-soft' ? 'soft' : 'off', context.signal);
+  return working(pollMs);
+}
+
+/** What the BMC's event log says goes into the reason, because that is the first thing anybody would look up. */
+async function giveUp(step: Reboot, context: StepContext): Promise<StepResult> {
+  let bmcSays = 'the BMC does not answer';
+  try {
+    const power = await context.bmc.readPower(context.signal);
+    const last = (await context.bmc.readSel(context.signal)).at(-1);
+    bmcSays = `BMC says power ${power}${last ? `, SEL ${last.time} "${last.sensor}: ${last.event}"` : ', SEL empty'}`;
+  } catch (error) {
+    if (!(error instanceof MaintenanceError)) throw error;
+  }
+  const minutes = Math.round(step.timeoutMs / 60_000);
+  throw new MaintenanceError(
+    'reboot/no-evidence',
+    'halt',
+    `the server did not come back: no new boot id ${minutes} min after the last try; ${bmcSays}`,
+  );
+}
