@@ -5,7 +5,7 @@
  * and SSH servers, are doors to this one machine. It counts what must never happen twice.
  */
 import type { Clock, Random } from '../ports/clock.ts';
-import type { PowerState, SelEntry, SensorReading } from '../ports/bmc.ts';
+import type { BootDevice, PowerState, SelEntry, SensorReading } from '../ports/bmc.ts';
 
 /** What the operating system is doing. `hung`: powered, but nobody answers any more. */
 export type SystemState = 'down' | 'booting' | 'up' | 'shuttingDown' | 'hung';
@@ -17,6 +17,8 @@ export interface MachineFaults {
   bmcBusyTimes: number;
   /** The next so many `off` requests are taken and not obeyed: the BMC lies. */
   bmcIgnoresOffTimes: number;
+  /** The BMC refuses the user and password that it took before. */
+  bmcRefusesPassword: boolean;
   /** SSH accepts the connection and then says nothing. */
   sshHangs: boolean;
   /** A reboot asked of the operating system hangs it on the way down; only the BMC helps. */
@@ -33,6 +35,7 @@ export const noFaults: MachineFaults = {
   bmcSilent: false,
   bmcBusyTimes: 0,
   bmcIgnoresOffTimes: 0,
+  bmcRefusesPassword: false,
   sshHangs: false,
   shutdownHangs: false,
   neverBoots: false,
@@ -63,8 +66,11 @@ export class Machine {
   readonly sel: SelEntry[] = [];
   sensors: SensorReading[] = [
     { name: 'Inlet Temp', value: '23 degrees C', status: 'ok' },
-    { name: 'PSU1 Status', value: 'presence detected', status: 'ok' },
+    { name: 'PSU1 Status', value: 'Presence detected', status: 'ok' },
   ];
+  /** Set through the BMC for the next boot only; what the last boot used is kept for the checkers. */
+  nextBootDevice: BootDevice | undefined;
+  lastBootDevice: BootDevice = 'disk';
   /** How often the power went from off to on, and how often the system started: for the checkers. */
   powerCycles = 0;
   boots = 0;
@@ -109,18 +115,13 @@ export class Machine {
   /** The operating system is asked to reboot (`systemctl reboot`). */
   requestReboot(): void {
     if (this.system !== 'up') return;
-    this.#transition({ system: 'shuttingDown' });
-    if (this.faults.shutdownHangs) {
-      this.#transition({ system: 'hung' });
-      this.recordSel('System', 'OS stopped responding', false);
-      return;
-    }
-    this.#later(this.options.shutdownMs, () => this.#boot());
+    if (this.#startsShutdown()) this.#later(this.options.shutdownMs, () => this.#boot());
   }
 
   /** A hard power request, as the chassis obeys it. */
   setPower(state: PowerState): void {
     if (state === this.power) return;
+    // The log speaks as `ipmitool` does, so that what is read through either door looks alike.
     if (state === 'off') {
       if (this.faults.bmcIgnoresOffTimes > 0) {
         this.faults.bmcIgnoresOffTimes -= 1;
@@ -133,16 +134,16 @@ export class Machine {
     }
     this.power = 'on';
     this.powerCycles += 1;
-    this.recordSel('Power Unit', 'Power on', false);
+    this.recordSel('System ACPI Power State', 'S0/G0: working', false);
     this.#boot();
   }
 
   /** ACPI shutdown request (`chassis power soft`): powers off where the system still listens, else nothing happens. */
   requestSoftOff(): void {
-    if (this.system !== 'up') return;
-    this.#transition({ system: 'shuttingDown' });
+    if (this.system !== 'up' || !this.#startsShutdown()) return;
     this.#later(this.options.shutdownMs, () => {
       this.power = 'off';
+      this.recordSel('System ACPI Power State', 'S5/G2: soft-off', false);
       this.#transition({ system: 'down' });
     });
   }
@@ -152,8 +153,19 @@ export class Machine {
     this.sel.push({ id: this.sel.length + 1, time, sensor, event, critical });
   }
 
+  /** Goes down in an orderly way, or hangs on the way. */
+  #startsShutdown(): boolean {
+    this.#transition({ system: 'shuttingDown' });
+    if (!this.faults.shutdownHangs) return true;
+    this.#transition({ system: 'hung' });
+    this.recordSel('OS Critical Stop', 'Run-time critical stop', false);
+    return false;
+  }
+
   #boot(): void {
     this.#transition({ system: 'booting' });
+    this.lastBootDevice = this.nextBootDevice ?? 'disk';
+    this.nextBootDevice = undefined;
     if (this.faults.neverBoots) return;
     this.#later(this.options.bootMs, () => {
       this.boots += 1;
