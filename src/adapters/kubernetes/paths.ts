@@ -1,0 +1,27 @@
+/** Paths of the API objects that this adapter touches. Every variable part is encoded. */
+const encode = encodeURIComponent;
+
+export const paths = {
+  nodes: '/api/v1/nodes',
+  node: (name: string): string => `/api/v1/nodes/${encode(name)}`,
+  nodeStatus: (name: string): string => `/api/v1/nodes/${encode(name)}/status`,
+  pods: '/api/v1/pods',
+  pod: (pod: { namespace: string; name: string }): string =>
+    `/api/v1/namespaces/${encode(pod.namespace)}/pods/${encode(pod.name)}`,
+  eviction: (pod: { namespace: string; name: string }): string => `${paths.pod(pod)}/eviction`,
+  namespaces: '/api/v1/namespaces',
+  replicaSets: (namespace: string): string => `/apis/apps/v1/namespaces/${encode(namespace)}/replicasets`,
+  deployment: (namespace: string, name: string): string =>
+    `/apis/apps/v1/namespaces/${encode(namespace)}/deployments/${encode(name)}`,
+  budgets: '/apis/policy/v1/poddisruptionbudgets',
+  volumeAttachments: '/apis/storage.k8s.io/v1/volumeattachments',
+  leases: (namespace: string): string => `/apis/coordination.k8s.io/v1/namespaces/${encode(namespace)}/leases`,
+  lease: (namespace: string, name: string): string => `${paths.leases(namespace)}/${encode(name)}`,
+  events: (namespace: string): string => `/apis/events.k8s.io/v1/namespaces/${encode(namespace)}/events`,
+  accessReviews: '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
+  version: '/version',
+} as const;
+
+/** Who wrote a field, in `managedFields`. */
+export const fieldManager = 'pitcrew';
+export const writeQuery = { fieldManager } as const;
