@@ -25,7 +25,8 @@ export interface OutputLine {
 }
 
 export interface Journal {
-  read(stream: StreamId): Promise<JournalEntry[]>;
+  /** Everything after `afterVersion` (0 where it is left out), oldest first. */
+  read(stream: StreamId, afterVersion?: number): Promise<JournalEntry[]>;
   /** As `read` for each of them, in the same order, but cheap for a hundred streams. */
   readMany(streams: readonly StreamId[]): Promise<JournalEntry[][]>;
   /**

@@ -304,7 +304,11 @@ function applyAction(
   return { ...state, actions: { ...state.actions, [event.step]: { ...logs, [event.action]: log } } };
 }
 
-function startMove(state: ServerState, event: Extract<ServerEvent, { kind: 'moveStarted' }>, atMs: number): ServerState {
+function startMove(
+  state: ServerState,
+  event: Extract<ServerEvent, { kind: 'moveStarted' }>,
+  atMs: number,
+): ServerState {
   const before = state.moves[event.pod.uid];
   // A move under way, or one that has succeeded, is never begun a second time.
   if (before && (!before.result || before.result === 'done')) illegal(state, event);

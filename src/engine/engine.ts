@@ -1,0 +1,108 @@
+/**
+ * The engine of one daemon: takes wake-ups from the queue, and looks after all unfinished runs now and then, so that a
+ * lost wake-up costs seconds and never a run.
+ */
+import { InvariantError, MaintenanceError } from '../errors/maintenance-error.ts';
+import type { WakeUp } from '../ports/wake-ups.ts';
+import { RunCoordinator } from './run-coordinator.ts';
+import type { RunLog } from './run-log.ts';
+import { ServerWorker } from './server-worker.ts';
+import { coordinatorSite, type EngineWorld } from './world.ts';
+
+export interface EngineOptions {
+  /** Sites whose servers this daemon works on. */
+  readonly sites: readonly string[];
+  /** How often unfinished runs are looked after, in milliseconds. */
+  readonly sweepMs: number;
+}
+
+export class Engine {
+  readonly #world: EngineWorld;
+  readonly #log: RunLog;
+  readonly #options: EngineOptions;
+  readonly #worker: ServerWorker;
+  readonly #coordinator: RunCoordinator;
+  readonly #stopped = new AbortController();
+  /** Servers that this daemon has its hands on. */
+  readonly #inHand = new Set<string>();
+  #sweeping: Promise<void> | undefined;
+  #queue: { stop(): Promise<void> } | undefined;
+
+  constructor(world: EngineWorld, log: RunLog, options: EngineOptions) {
+    this.#world = world;
+    this.#log = log;
+    this.#options = options;
+    this.#worker = new ServerWorker(world, log);
+    this.#coordinator = new RunCoordinator(world, log, (runId, server) => this.#inHand.has(`${runId}/${server}`));
+  }
+
+  async start(): Promise<void> {
+    const sites = [coordinatorSite, ...this.#options.sites];
+    this.#queue = await this.#world.wakeUps.work(sites, (target, signal) => this.#handle(target, signal));
+    this.#sweeping = this.#sweep();
+  }
+
+  /** Lets every worker stop at the next point where it can; what they were at is in the journal. */
+  async stop(): Promise<void> {
+    this.#stopped.abort(new MaintenanceError('lease/lost', 'retry', 'the daemon is shutting down'));
+    await this.#queue?.stop();
+    await this.#sweeping;
+  }
+
+  async #handle(target: WakeUp, queueSignal: AbortSignal): Promise<void> {
+    const signal = AbortSignal.any([queueSignal, this.#stopped.signal]);
+    const { server } = target;
+    try {
+      if (server === undefined) await this.#coordinator.handle(target, signal);
+      else await this.#work({ ...target, server }, signal);
+    } catch (error) {
+      this.#explain(target, error);
+    }
+  }
+
+  async #work(target: WakeUp & { server: string }, signal: AbortSignal): Promise<void> {
+    const key = `${target.runId}/${target.server}`;
+    if (this.#inHand.has(key)) return;
+    this.#inHand.add(key);
+    try {
+      await this.#worker.handle(target, signal);
+    } finally {
+      this.#inHand.delete(key);
+    }
+  }
+
+  /** Nothing is lost here: the journal stays, and the next sweep wakes the target again. */
+  #explain(target: WakeUp, error: unknown): void {
+    const { runId, server } = target;
+    if (this.#stopped.signal.aborted) return;
+    if (error instanceof MaintenanceError) {
+      this.#world.logger.warn({ run: runId, server, code: error.code, message: error.message }, 'work interrupted');
+      return;
+    }
+    const text =
+      error instanceof InvariantError ? 'invariant broken, this is a bug' : 'unexpected error, this is a bug';
+    this.#world.logger.error({ run: runId, server, err: error }, text);
+  }
+
+  async #sweep(): Promise<void> {
+    const { signal } = this.#stopped;
+    while (!signal.aborted) {
+      try {
+        await this.#wakeUnfinished();
+        await this.#world.clock.sleep(this.#options.sweepMs, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#explain({ runId: '', site: coordinatorSite }, error);
+        await this.#world.clock.sleep(this.#options.sweepMs, signal).catch(() => undefined);
+      }
+    }
+  }
+
+  /** The coordinator wakes the servers, so one wake-up per run is enough. */
+  async #wakeUnfinished(): Promise<void> {
+    for (const runId of await this.#world.journal.runIds()) {
+      const run = this.#log.known(runId)?.ended ? undefined : await this.#log.run(runId);
+      if (run && !run.ended) await this.#world.wakeUps.wake({ runId, site: coordinatorSite }, 0);
+    }
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * Hands out places in the budget, ends waves and the run. It touches no server, and is the only writer of the run's
+ * stream besides people's requests.
+ */
+import type { WakeUp } from '../ports/wake-ups.ts';
+import type { Lease } from '../ports/leases.ts';
+import { MaintenanceError } from '../errors/maintenance-error.ts';
+import { decideRun } from '../workflow/decide-run.ts';
+import type { RunEvent } from '../workflow/events.ts';
+import { activeServers, type RunState } from '../workflow/run-state.ts';
+import { downServers } from './availability.ts';
+import { coordinatorSite, type EngineWorld } from './world.ts';
+import type { RunLog } from './run-log.ts';
+
+export class RunCoordinator {
+  readonly #world: EngineWorld;
+  readonly #log: RunLog;
+  readonly #isInHand: (runId: string, server: string) => boolean;
+
+  /** `isInHand`: this daemon is at work on that server already, so it need not be woken. */
+  constructor(world: EngineWorld, log: RunLog, isInHand: (runId: string, server: string) => boolean) {
+    this.#world = world;
+    this.#log = log;
+    this.#isInHand = isInHand;
+  }
+
+  async handle(target: WakeUp, signal: AbortSignal): Promise<void> {
+    const { leases, wakeUps } = this.#world;
+    const lease = await leases.acquire(`run/${target.runId}`);
+    // Whoever holds it may just be leaving; what it did not see is looked at in a moment.
+    if ('heldBy' in lease) {
+      await wakeUps.wake(target, 1_000);
+      return;
+    }
+    let wakeAtMs: number | undefined;
+    try {
+      wakeAtMs = await this.#settle(target.runId, lease, AbortSignal.any([signal, lease.lost]));
+    } finally {
+      await lease.release();
+    }
+    if (wakeAtMs !== undefined) await wakeUps.wake(target, Math.max(0, wakeAtMs - this.#world.clock.nowMs()));
+  }
+
+  /** Decides until nothing is left to decide. Returns when to look again. */
+  async #settle(runId: string, lease: Lease, signal: AbortSignal): Promise<number | undefined> {
+    for (;;) {
+      signal.throwIfAborted();
+      const run = await this.#log.run(runId);
+      if (!run || run.ended) return undefined;
+      const ends = await this.#newEnds(run);
+      const decision = ends.length > 0 ? { events: ends } : await this.#decide(run, signal);
+      if (decision.events.length === 0) {
+        await this.#wakeServers(run);
+        return decision.wakeAtMs;
+      }
+      if (!(await this.#append(run, decision.events, lease))) continue;
+      for (const event of decision.events) {
+        this.#world.logger.info({ run: runId, ...summary(event) }, 'run event');
+      }
+    }
+  }
+
+  /** People write into the same stream; who comes second reads again. */
+  async #append(run: RunState, events: readonly RunEvent[], lease: Lease): Promise<boolean> {
+    try {
+      await this.#log.appendRun(run.definition.runId, run.version, events, lease);
+      return true;
+    } catch (error) {
+      if (error instanceof MaintenanceError && error.code === 'journal/conflict') return false;
+      throw error;
+    }
+  }
+
+  async #decide(run: RunState, signal: AbortSignal): Promise<ReturnType<typeof decideRun>> {
+    const nowMs = this.#world.clock.nowMs();
+    const view = await this.#world.cluster.view(signal);
+    return decideRun(run, { nowMs, down: downServers(run.definition, view.nodes) });
+  }
+
+  /** An end from before a retry was asked for is an old one: it counts only once the retry was taken up. */
+  async #newEnds(run: RunState): Promise<RunEvent[]> {
+    const events: RunEvent[] = [];
+    for (const server of activeServers(run)) {
+      const state = await this.#log.server(run.definition, server);
+      const isCurrent = state.retryTaken >= (run.retryRequests[server] ?? 0);
+      if (state.ended && isCurrent) {
+        const { outcome, reason } = state.ended;
+        events.push({ kind: 'serverEnded', server, outcome, reason });
+      }
+    }
+    return events;
+  }
+
+  async #wakeServers(run: RunState): Promise<void> {
+    const sites = new Map(run.definition.servers.map((server) => [server.name, server.site]));
+    const { runId } = run.definition;
+    const idle = activeServers(run).filter((server) => !this.#isInHand(runId, server));
+    // Together, so that a hundred servers do not wait for each other's place in the queue.
+    await Promise.all(
+      idle.map((server) => this.#world.wakeUps.wake({ runId, server, site: sites.get(server) ?? coordinatorSite }, 0)),
+    );
+  }
+}
+
+function summary(event: RunEvent): Record<string, unknown> {
+  return event.kind === 'runCreated' ? { event: event.kind } : { event: event.kind, ...event };
+}
