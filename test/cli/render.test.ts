@@ -1,0 +1,276 @@
+import { describe, expect, it } from 'vitest';
+import { renderDoctor } from '../../src/cli/render/doctor.ts';
+import { renderHistory, renderOutput } from '../../src/cli/render/history.ts';
+import { renderExplanation, renderPlan } from '../../src/cli/render/plan.ts';
+import { renderRuns } from '../../src/cli/render/runs.ts';
+import { renderServers } from '../../src/cli/render/servers.ts';
+import { renderStatus } from '../../src/cli/render/status.ts';
+import { clean, duration, fit, pad, table, widthOf, wrap, type View } from '../../src/cli/render/text.ts';
+import { minutesMs, runView, serverRow } from '../api/views.ts';
+import { busyRun, findings, haltedRun, history, nowMs, preview, servers } from './samples.ts';
+
+const view: View = { nowMs, width: 80, color: false, timeZone: 'Europe/Berlin' };
+
+function lines(...text: string[]): string {
+  return text.join('\n');
+}
+
+describe('status', () => {
+  it('shows head, bar, what every active server is doing, and the last that ended', () => {
+    expect(renderStatus(busyRun, view)).toBe(
+      lines(
+        'run 2611-a7 · weekly-kernel · wave 3 of 3 · 17 of 40 done · 1 waiting',
+        '1,204 pods moved · ends about 02:08',
+        '█████████████████░░░░░░░░░░░░░░░░░░░░░░░░░  42 %',
+        '',
+        ' server    phase          for  what is going on',
+        ' rack2-05  rebooting   3m 10s  asked over SSH; BMC says on; waiting for a new b…',
+        ' rack2-09  evacuating  2m 02s  waiting: budget shop/web allows 0 now (needs 5,…',
+        ' rack2-03  evacuating     48s  19 of 31 pods away · ledger-2 copying 9.1 of 14…',
+        ' rack2-07  verifying       4s  failed 2 times, last: no answer over SSH · kerne…',
+        '',
+        ' last: 00:41:10 rack2-01 done in 7m 58s (evacuating 1m 12s · rebooting 4m 40s)',
+      ),
+    );
+  });
+
+  it('tells of a halt what happened, what was tried, what is true and what to do', () => {
+    expect(renderStatus(haltedRun, view)).toBe(
+      lines(
+        'run 2611-b2 · weekly-kernel · HALTED · 3 of 40 done · 1 failed · 1 skipped',
+        'took 1h 21m',
+        '████░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░  10 %',
+        ' rack2-05: 1 failed (halt after 1)',
+        '',
+        ' last: 00:41:10 rack2-01 done in 7m 58s (evacuating 1m 12s · rebooting 4m 40s)',
+        '',
+        'HALTED rack2-05 · the server did not come back',
+        ' tried: 23:38:02 asked over SSH · 23:58:02 BMC soft · 00:03:05 BMC off',
+        '        00:03:40 BMC on · 00:04:12 SEL: Memory uncorrectable ECC, DIMM_B2',
+        ' now:   no new boot id in 20 min (reboot/no-evidence) · 31 of 31 pods away',
+        '        the node stays cordoned (owner: run 2611-b2)',
+        '        it keeps its place in the budget',
+        ' next:  look at the console (`ipmitool … sol activate`), then retry or skip',
+        '        `pitcrew retry 2611-b2 rack2-05` · `pitcrew skip 2611-b2 rack2-05`',
+      ),
+    );
+  });
+
+  it.each([
+    ['paused', { kind: 'paused', by: 'anna@ops1' }, ' paused by anna@ops1; `pitcrew resume r1` goes on'],
+    ['running', { kind: 'waiting', for: 'soak', text: 'wave 1 soaks' }, ' waiting: wave 1 soaks'],
+    ['running', { kind: 'blocked', by: '1 failed (halt after 1)' }, ' blocked: 1 failed (halt after 1)'],
+  ] as const)('says of a run that is %s why it does not move', (status, hold, line) => {
+    const text = renderStatus(runView({ runId: 'r1', status, hold, counts: { ...busyRun.counts, done: 0 } }), view);
+    expect(text.split('\n').at(-1)).toBe(line);
+    expect(text.startsWith(status === 'paused' ? 'run r1 · weekly-kernel · PAUSED · 0 of' : 'run r1')).toBe(true);
+  });
+
+  it('after a stop shows no alarm for what came back as asked', () => {
+    const undone = serverRow({ phase: 'undone', endedMs: nowMs, reason: 'stopped' });
+    const run = runView({ status: 'undone', servers: [undone], reason: 'stopped by anna@ops1' });
+    expect(renderStatus(run, view)).not.toContain('next:');
+    expect(renderStatus({ ...run, status: 'halted' }, view)).toContain('pitcrew retry 2611-a7 rack1-01');
+  });
+
+  it('keeps within the lines of the screen and says how many servers it left out', () => {
+    const many = Array.from({ length: 50 }, (_value, index) =>
+      serverRow({ name: `rack1-${index}`, phase: 'servicing', sinceMs: nowMs - index * minutesMs }),
+    );
+    const text = renderStatus(runView({ servers: many }), view, { linesMax: 20 });
+    expect(text.split('\n').length).toBeLessThanOrEqual(20);
+    expect(text).toContain('… and 36 more servers');
+  });
+
+  it('shows every server when asked: at work, ended, not begun', () => {
+    const names = [...renderStatus(busyRun, view, { all: true }).matchAll(/^ (rack\S+) +(\S+)/gm)].map((match) =>
+      match.slice(1).join(' '),
+    );
+    expect(names).toEqual([
+      'rack2-05 rebooting',
+      'rack2-09 evacuating',
+      'rack2-03 evacuating',
+      'rack2-07 verifying',
+      'rack2-01 done',
+      'rack3-01 pending',
+    ]);
+  });
+});
+
+describe('the other pages', () => {
+  it('plan: waves, ways of the pods, blockers with whom to ask, warnings', () => {
+    expect(renderPlan(preview, view)).toBe(
+      lines(
+        'weekly-kernel · kernel-update · 12 servers · documents 4f1c2ab',
+        '',
+        ' wave  servers  at once  why not more     then                     which',
+        '    1        1        1  all of the wave  30m soak, then approval  rack1-01',
+        '    2        2        2  all of the wave  10m soak                 rack1-02, ra…',
+        '    3        9        4  budget 4         the end                  rack1-04, ra…',
+        '',
+        ' pods  114 move · 24 stay · 2 blocked',
+        ' how   96 live by criu, keeps memory · 18 surge, keeps nothing: restart',
+        '',
+        ' blockers 2',
+        ' rack1-03  ci/runner-9',
+        '             hostPath /var/cache',
+        ' rack1-07  shop/orders-db-0',
+        '             its budget can never be met (minAvailable 1 of 1)',
+        '             owner: budget shop/orders-db',
+        '',
+        ' warnings 1',
+        '  ci/logger tolerates the cordon and stays: it would come straight back',
+      ),
+    );
+    expect(renderExplanation(preview, 'rack1-07', view)).toBe(
+      lines(
+        ' shop/orders-db-0  blocked  its budget can never be met (minAvailable 1 of 1)',
+        '                            owner: budget shop/orders-db',
+      ),
+    );
+  });
+
+  it('doctor: one line per subject, and what to do where it is not ok', () => {
+    expect(renderDoctor(findings, view)).toBe(
+      lines(
+        ' kubernetes  ok  v1.36.2, 40 nodes · all rights',
+        ' redis       ok  8.0, append-only every write',
+        ' movers      ok  criu ready on 36 of 40 · surge, evict always',
+        ' db-07       no  ssh ok · bmc refused the password',
+        '                 next: correct the password reference of this server in the',
+        '                 inventory',
+        ' rack3-04    ok  ssh ok · bmc ok',
+        '1 server ready, 1 needs attention',
+      ),
+    );
+  });
+
+  it('history: one line per event, long ones indented below themselves', () => {
+    expect(renderHistory(history, view)).toBe(
+      lines(
+        'Sat 28 Nov',
+        ' 22:51:50            run of weekly-kernel (kernel-update) created by anna@ops1:',
+        '                     12 servers in 3 waves',
+        ' 22:51:50            rack1-01 may start',
+        ' 22:52:50  rack1-01  evacuate started',
+        ' 22:53:50  rack1-01  payments/ledger-2 starts to move by criu, keeps memory',
+        ' 22:54:45  rack1-01  payments/ledger-2 is away',
+        ' 23:51:50  rack1-01  reboot failed (reboot/no-evidence, halt): no new boot id in',
+        '                     20 min although the BMC says that the power is on',
+      ),
+    );
+  });
+
+  it('servers: by name as people count, rack1-2 before rack1-10', () => {
+    expect(renderServers(servers, view)).toBe(
+      lines(
+        ' server    state                    kernel                pods  run      site',
+        ' rack1-2   ready                    6.12.100+deb13-amd64    31           fra1',
+        ' rack1-10  cordoned by run 2611-a7  6.12.107+deb13-amd64     4  2611-a7  fra1',
+      ),
+    );
+  });
+
+  it('runs: the newest first', () => {
+    const older = { ...haltedRun, createdMs: haltedRun.createdMs - minutesMs };
+    expect(renderRuns([older, busyRun], view)).toBe(
+      lines(
+        ' run      plan           status    done  failed  started              for',
+        ' 2611-a7  weekly-kernel  running  17/40          Sat 28 Nov 23:01  1h 40m',
+        ' 2611-b2  weekly-kernel  halted    3/40       1  Sat 28 Nov 23:00  1h 22m',
+      ),
+    );
+  });
+
+  it('output: a head per step, and no escape sequence of a server reaches the terminal', () => {
+    const evil = '\u001B]0;owned\u0007\u001B[2Jok\rnext';
+    const text = renderOutput([{ atMs: nowMs, step: 'service-1', text: `${evil}\nline 2\n` }], view);
+    expect(text).toBe(lines('── service-1', '00:41:50  ok next', '00:41:50  line 2'));
+  });
+});
+
+describe('every page', () => {
+  const pages: [string, (given: View) => string][] = [
+    ['status', (given) => renderStatus(busyRun, given)],
+    ['status of a halt', (given) => renderStatus(haltedRun, given)],
+    ['status with all', (given) => renderStatus(busyRun, given, { all: true })],
+    ['plan', (given) => renderPlan(preview, given)],
+    ['explanation', (given) => renderExplanation(preview, 'rack1-07', given)],
+    ['doctor', (given) => renderDoctor(findings, given)],
+    ['history', (given) => renderHistory(history, given)],
+    ['servers', (given) => renderServers(servers, given)],
+    ['runs', (given) => renderRuns([busyRun, haltedRun], given)],
+  ];
+
+  it.each(pages)('%s fits 60, 80 and 100 columns', (_name, render) => {
+    for (const width of [60, 80, 100]) {
+      const tooWide = render({ ...view, width })
+        .split('\n')
+        .filter((line) => widthOf(line) > width);
+      expect({ width, tooWide }).toEqual({ width, tooWide: [] });
+    }
+  });
+
+  it.each(pages)('%s says the same without colour as with it', (name, render) => {
+    const plain = render(view);
+    const colored = render({ ...view, color: true });
+    // oxlint-disable-next-line no-control-regex -- the escape character is what is looked for
+    expect(colored.replaceAll(/\u001B\[[\d;]*m/g, '')).toBe(plain);
+    expect(colored === plain).toBe(name === 'explanation');
+  });
+});
+
+describe('text', () => {
+  it.each([
+    [0, '0s'],
+    [999, '0s'],
+    [48_000, '48s'],
+    [122_000, '2m 02s'],
+    [190_000, '3m 10s'],
+    [3_720_000, '1h 02m'],
+    [183_600_000, '2d 03h'],
+    [-5, '0s'],
+  ])('%i ms is %s', (lengthMs, text) => {
+    expect(duration(lengthMs)).toBe(text);
+  });
+
+  it.each([
+    ['plain', 5],
+    ['日本', 4],
+    ['🏎️ go', 5],
+    ['e\u0301', 1],
+    ['한글', 4],
+    ['…·█', 3],
+  ])('%s takes %i columns', (text, columns) => {
+    expect(widthOf(text)).toBe(columns);
+  });
+
+  it('is cut at a whole character, with a mark, and never wider than allowed', () => {
+    expect(fit('日本語', 5)).toBe('日本…');
+    expect(fit('日本語', 4)).toBe('日…');
+    expect(fit('short', 5)).toBe('short');
+    expect(fit('anything', 0)).toBe('');
+    expect(pad('日本', 6)).toBe('日本  ');
+  });
+
+  it('is wrapped at words, and inside a word only when that is longer than the line', () => {
+    expect(wrap('a budget that can never', 8)).toEqual(['a budget', 'that can', 'never']);
+    expect(wrap('x abcdefghij y', 4)).toEqual(['x', 'abcd', 'efgh', 'ij y']);
+  });
+
+  it('loses what could steer the terminal', () => {
+    expect(clean('a\u001B[31mb\u001B[0m\u0007c\u202Ed\ne\tf')).toBe('abcd e f');
+  });
+
+  it('lines up in tables whatever the script', () => {
+    const text = table(
+      [{ title: 'name' }, { title: 'n', align: 'right' }],
+      [
+        [{ text: '日本' }, { text: '1' }],
+        [{ text: 'ab' }, { text: '10' }],
+      ],
+      view,
+    );
+    expect(text).toEqual([' name   n', ' 日本   1', ' ab    10']);
+  });
+});
