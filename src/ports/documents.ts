@@ -10,6 +10,8 @@ export interface Documents {
   readonly servers: readonly InventoryServer[];
   /** SHA-256 over the texts, hexadecimal. */
   readonly digest: string;
+  /** What is allowed and still worth a look, one line each with its place. */
+  readonly warnings?: readonly string[] | undefined;
 }
 
 export interface DocumentSource {

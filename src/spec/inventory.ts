@@ -1,11 +1,14 @@
 /** The Inventory document: the servers, how each is reached, and its labels. */
 import { z } from 'zod';
-import { ApiVersion, Metadata, Name, SecretRef } from './values.ts';
+import { Address, ApiVersion, Metadata, Name, SecretRef } from './values.ts';
 
 const Port = z.int().min(1).max(65_535);
 
+/** Becomes an argument of other programs, so it never begins with "-". */
+const User = z.string().regex(/^[A-Za-z0-9_][^\s:]*$/, { error: 'a user name' });
+
 const SshSettings = z.strictObject({
-  user: z.string().min(1),
+  user: User,
   port: Port,
   privateKey: SecretRef,
   /** `known_hosts`: the daemon's file of that name; or a fingerprint `SHA256:…` of this one server. */
@@ -16,9 +19,10 @@ const SshSettings = z.strictObject({
 
 const BmcSettings = z.strictObject({
   protocol: z.literal('ipmi'),
-  address: z.string().min(1),
+  address: Address,
   port: Port,
-  user: z.string().min(1),
+  /** IPMI allows 16 characters. */
+  user: User.max(16),
   password: SecretRef,
   /** As `ipmitool -C`; only 3 and 17 are considered secure. */
   cipherSuite: z.int().min(0).max(17),
@@ -30,8 +34,12 @@ const BmcSettings = z.strictObject({
 const ServerEntry = z.strictObject({
   name: Name,
   /** The Kubernetes node's name; the server's own where none is given. */
-  node: z.string().min(1).optional(),
-  address: z.string().min(1),
+  node: z
+    .string()
+    .regex(/^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/, { error: 'the name of a Kubernetes node' })
+    .optional(),
+  /** Where SSH finds it. */
+  address: Address,
   labels: z.record(z.string(), z.string()).optional(),
   /** Which queue: workers of a site sit beside its BMC network. */
   site: Name.optional(),

@@ -1,6 +1,6 @@
 /** The MaintenancePlan document: what, where, when, how fast. */
 import { z } from 'zod';
-import { Amount, ApiVersion, Duration, Metadata, Name, Selector } from './values.ts';
+import { Amount, ApiVersion, Duration, Metadata, Name, ParameterValue, Selector } from './values.ts';
 
 const minuteMs = 60_000;
 
@@ -62,13 +62,15 @@ export const MaintenancePlan = z.strictObject({
   metadata: Metadata,
   spec: z.strictObject({
     playbook: Name,
-    parameters: z.record(z.string(), z.union([z.string(), z.int(), z.boolean()])).optional(),
+    parameters: z.record(z.string(), ParameterValue).optional(),
     targets: Selector.extend({ exclude: z.array(z.string().min(1)).optional() }),
     rollout: Rollout.optional(),
     evacuation: Evacuation.optional(),
   }),
 });
 export type MaintenancePlan = z.infer<typeof MaintenancePlan>;
+/** As people write it. */
+export type MaintenancePlanInput = z.input<typeof MaintenancePlan>;
 
 /** The evacuation policy of a plan that says nothing about it. */
 export const defaultEvacuation: EvacuationPolicy = Evacuation.parse({});

@@ -1,13 +1,19 @@
 /** The Playbook document: what is done to one server. */
 import { z } from 'zod';
-import { ApiVersion, Duration, Metadata } from './values.ts';
+import { ApiVersion, Duration, Metadata, ParameterValue } from './values.ts';
 
 const minuteMs = 60_000;
 
 const Parameter = z.strictObject({
   type: z.enum(['string', 'integer', 'boolean']),
-  default: z.union([z.string(), z.int(), z.boolean()]).optional(),
+  default: ParameterValue.optional(),
   description: z.string().optional(),
+});
+export type Parameter = z.infer<typeof Parameter>;
+
+/** Lower-case first: in a script file a parameter becomes a shell variable, and PATH must stay what it is. */
+const ParameterName = z.string().regex(/^[a-z][a-zA-Z0-9]*$/, {
+  error: 'letters and digits, the first one a small letter',
 });
 
 /** A command on the server. `${name}` stands for a parameter and is quoted for the shell. */
@@ -15,10 +21,31 @@ const SshRun = z
   .strictObject({ run: z.string().min(1), timeout: Duration.optional() })
   .transform(({ run, timeout }) => ({ run, timeoutMs: timeout ?? 10 * minuteMs }));
 
-/** A file from beside the playbook, copied to the server (mode 0600). */
-const SshCopy = z.strictObject({ copy: z.strictObject({ content: z.string(), to: z.string().startsWith('/') }) });
+const ServerPath = z.string().regex(/^\//, { error: 'an absolute path on the server' });
+
+/** A file that is written on the server (mode 0600). `${name}` stands for a parameter, as it is. */
+const SshCopy = z.strictObject({ copy: z.strictObject({ content: z.string(), to: ServerPath }) });
 
 export const SshAction = z.strictObject({ ssh: z.union([SshRun, SshCopy]) });
+
+/** Inside the playbook's folder, so that a playbook cannot fetch the orchestrator's own secrets. */
+export const BesidePath = z.string().regex(/^(?!\/)(?!(?:.*\/)?\.\.(?:\/|$))[^\\]+$/, {
+  error: 'a path inside the folder of this playbook, without ".."',
+});
+
+/** As people write it: a script or a file may also stand beside the playbook. */
+const SourceSshAction = z.strictObject({
+  ssh: z.union([
+    SshRun,
+    z.strictObject({ script: BesidePath, timeout: Duration.optional() }),
+    z.strictObject({
+      copy: z.union([
+        z.strictObject({ content: z.string(), to: ServerPath }),
+        z.strictObject({ from: BesidePath, to: ServerPath }),
+      ]),
+    }),
+  ]),
+});
 
 /** Rungs are tried in this order, each until its share of the time is over. */
 export const Rung = z.enum(['ssh', 'bmc-soft', 'bmc-cycle']);
@@ -58,27 +85,42 @@ const NeededProbe = z.strictObject({
     })),
 });
 
-/** A check after the server is back. */
-export const Check = z.union([
+const SystemCheck = z.union([
   z.strictObject({ kernel: z.strictObject({ is: z.string().min(1) }) }),
   z.strictObject({ units: z.strictObject({ failed: z.int().min(0) }) }),
   z.strictObject({ sel: z.strictObject({ newCritical: z.int().min(0) }) }),
   z.strictObject({ sensors: z.literal('ok') }),
-  SshAction,
 ]);
+
+/** A check after the server is back. */
+export const Check = z.union([...SystemCheck.options, SshAction]);
 export type Check = z.infer<typeof Check>;
 
-export const Playbook = z.strictObject({
-  apiVersion: ApiVersion,
-  kind: z.literal('Playbook'),
-  metadata: Metadata,
-  spec: z.strictObject({
-    parameters: z.record(z.string().regex(/^[a-zA-Z][a-zA-Z0-9]*$/), Parameter).optional(),
-    needed: z.array(NeededProbe).optional(),
-    prepare: z.array(SshAction).optional(),
-    service: z.array(Action).min(1),
-    verify: z.array(Check).optional(),
-    undo: z.array(SshAction).optional(),
-  }),
-});
+/** The document with one or the other form of SSH action in all its lists. */
+function playbookWith<Ssh extends z.ZodType>(ssh: Ssh) {
+  return z.strictObject({
+    apiVersion: ApiVersion,
+    kind: z.literal('Playbook'),
+    metadata: Metadata,
+    spec: z.strictObject({
+      parameters: z.record(ParameterName, Parameter).optional(),
+      needed: z.array(NeededProbe).optional(),
+      prepare: z.array(ssh).optional(),
+      service: z.array(z.union([ssh, RebootAction, PowerAction, BootDeviceAction, WaitAction])).min(1),
+      verify: z.array(z.union([...SystemCheck.options, ssh])).optional(),
+      /** Run on the way back, where the way back is still open. */
+      undo: z.array(ssh).optional(),
+    }),
+  });
+}
+
+/** What the program works with: files beside the playbook are read in already. */
+export const Playbook = playbookWith(SshAction);
 export type Playbook = z.infer<typeof Playbook>;
+
+/** What people write. */
+export const PlaybookSource = playbookWith(SourceSshAction);
+export type PlaybookSource = z.infer<typeof PlaybookSource>;
+
+/** The lists of actions, in the order in which they come. */
+export const actionLists = ['prepare', 'service', 'verify', 'undo'] as const;

@@ -12,13 +12,16 @@ export function parseDurationMs(text: string): number | undefined {
 }
 
 /** A length of time; the parsed value is in milliseconds. */
+const lengthWords = 'a length like "90m", "6h", "1h30m" or "2d", greater than zero';
 export const Duration = z
-  .string()
-  .refine((text) => (parseDurationMs(text) ?? 0) > 0, {
-    error: 'a length like "90m", "6h", "1h30m" or "2d", greater than zero',
-  })
+  .string({ error: lengthWords })
+  .refine((text) => (parseDurationMs(text) ?? 0) > 0, { error: lengthWords })
   .transform((text) => parseDurationMs(text) ?? 0)
-  .meta({ description: 'A length of time: 90s, 20m, 6h, 1h30m, 2d', examples: ['20m', '1h30m'] });
+  .meta({
+    description: 'A length of time: 90s, 20m, 6h, 1h30m, 2d',
+    examples: ['20m', '1h30m'],
+    pattern: '^(?=.)(?:[0-9]+d)?(?:[0-9]+h)?(?:[0-9]+m)?(?:[0-9]+s)?$',
+  });
 
 /** A number of servers: a whole number, or a percentage (rounded down, but at least 1; a literal 0 stops). */
 export type Amount =
@@ -43,16 +46,33 @@ export function countOf(amount: Amount, total: number): number {
   return Math.max(1, Math.floor((amount.percent * total) / 100));
 }
 
-/** Where a secret is to be found. The value itself never stands in a document. */
+/**
+ * Where a secret is to be found. The value itself never stands in a document: the forms are so narrow that a password
+ * written by mistake behind `file` or `env` does not pass for one either.
+ */
 export const SecretRef = z.union(
-  [z.strictObject({ file: z.string().min(1) }), z.strictObject({ env: z.string().min(1) })],
-  {
-    error: 'a reference, { file: /path } or { env: NAME }; a literal secret does not belong in a document',
-  },
+  [
+    z.strictObject({ file: z.string().regex(/^\/./) }),
+    z.strictObject({ env: z.string().regex(/^[A-Z_][A-Z0-9_]*$/) }),
+  ],
+  { error: 'a reference to a secret: { file: /path } or { env: NAME }' },
 );
 export type SecretRef = z.infer<typeof SecretRef>;
 
+export const ParameterValue = z.union([z.string(), z.int(), z.boolean()], {
+  error: 'text, a whole number, or true or false',
+});
+
 const Labels = z.record(z.string().min(1), z.string());
+
+/**
+ * A host name or an IP address without a port. It can never begin with "-": it becomes an argument of other programs.
+ */
+export const Address = z
+  .string()
+  .regex(/^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|(?=.*:.*:)[0-9a-fA-F:.]+(?:%[A-Za-z0-9]+)?)$/, {
+    error: 'a host name or an IP address, without port',
+  });
 
 export const Selector = z.strictObject({
   matchLabels: Labels.optional(),
@@ -69,9 +89,9 @@ export const Selector = z.strictObject({
 
 /** Names of documents, servers, runs: as in DNS labels, with dots for servers. */
 export const Name = z.string().regex(/^[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?$/, {
-  error: 'lower-case letters, digits, "-" and ".", at most 63 of them',
+  error: 'made of lower-case letters, digits, "-" and ".", at most 63 of them',
 });
 
 export const Metadata = z.strictObject({ name: Name, description: z.string().optional() });
 
-export const ApiVersion = z.literal('pitcrew.dev/v1', { error: 'apiVersion is "pitcrew.dev/v1"' });
+export const ApiVersion = z.literal('pitcrew.dev/v1', { error: '"pitcrew.dev/v1"' });

@@ -1,0 +1,152 @@
+/**
+ * Documents from files and folders.
+ *
+ * It decides which files are documents and reads them, with the files that playbooks name; whether they are valid is
+ * decided in spec. A path that cannot be read is an error: leaving it out could leave out servers or a limit.
+ */
+import { createHash } from 'node:crypto';
+import type { Dirent } from 'node:fs';
+import { readFile, readdir, realpath, stat } from 'node:fs/promises';
+import { dirname, join, relative, sep } from 'node:path';
+import { MaintenanceError } from '../../errors/maintenance-error.ts';
+import type { DocumentSource, Documents } from '../../ports/documents.ts';
+import { attachedPaths } from '../../spec/attachments.ts';
+import type { Attachments } from '../../spec/attachments.ts';
+import { parseDocuments } from '../../spec/parse.ts';
+import type { DocumentFile, ParsedDocuments } from '../../spec/parse.ts';
+import { describeProblem } from '../../spec/problem.ts';
+
+/** More than any document needs; a large file here is a mistake, such as an image for a node. */
+const fileBytesMax = 4 * 1024 * 1024;
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'no right to read it',
+  EISDIR: 'it is a folder',
+  ELOOP: 'its links go in a circle',
+  ENOTDIR: 'a part of its path is no folder',
+};
+
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return reasons[code] ?? (code || 'it cannot be read');
+}
+
+function unreadable(path: string, cause: unknown): MaintenanceError {
+  const message = `cannot read ${path}: ${reasonOf(cause)}`;
+  return new MaintenanceError('document/not-found', 'halt', message, { details: { path }, cause });
+}
+
+function byName(a: { readonly name: string }, b: { readonly name: string }): number {
+  return a.name < b.name ? -1 : 1;
+}
+
+/** Names that begin with a dot are no documents (`.git`, editors' files, and the links that Kubernetes makes for mounts). */
+function isDocument(entry: Dirent): boolean {
+  return /\.ya?ml$/.test(entry.name) && !entry.name.startsWith('.');
+}
+
+async function documentsUnder(path: string): Promise<string[]> {
+  if (!(await stat(path)).isDirectory()) return [path];
+  const found: string[] = [];
+  for (const entry of (await readdir(path, { withFileTypes: true })).sort(byName)) {
+    const below = join(path, entry.name);
+    // Folders that are links are not followed, so there is no circle; files may be links, as in a mounted ConfigMap.
+    if (entry.isDirectory() && !entry.name.startsWith('.') && entry.name !== 'node_modules') {
+      found.push(...(await documentsUnder(below)));
+    } else if (isDocument(entry) && (await stat(below)).isFile()) {
+      found.push(below);
+    }
+  }
+  return found;
+}
+
+async function readText(path: string): Promise<string> {
+  const { size } = await stat(path);
+  if (size > fileBytesMax) throw new Error(`it has ${size} bytes`);
+  return readFile(path, 'utf8');
+}
+
+/** The documents under the given files and folders, sorted, each once. */
+export async function readDocumentFiles(paths: readonly string[]): Promise<DocumentFile[]> {
+  const files = new Map<string, DocumentFile>();
+  for (const path of paths) {
+    try {
+      for (const file of await documentsUnder(path)) {
+        const real = await realpath(file);
+        if (!files.has(real)) files.set(real, { path: file.split(sep).join('/'), text: await readText(file) });
+      }
+    } catch (error) {
+      throw unreadable(path, error);
+    }
+  }
+  return [...files.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** A link out of the playbook's folder would let a playbook fetch any file that this process may read. */
+async function isBeside(path: string, folders: readonly string[]): Promise<boolean> {
+  const real = await realpath(path);
+  for (const folder of folders) {
+    const way = relative(await realpath(folder), real);
+    if (way !== '..' && !way.startsWith(`..${sep}`)) return true;
+  }
+  return false;
+}
+
+/** The files that playbooks name. One that cannot be read is a problem of the playbook, with its place in it. */
+export async function readAttachments(files: readonly DocumentFile[]): Promise<Attachments> {
+  const attachments = new Map<string, { text: string } | { failure: string }>();
+  for (const path of attachedPaths(files)) {
+    // The folders of those playbooks that the path lies under.
+    const folders = files
+      .map((file) => dirname(file.path))
+      .filter((folder) => folder === '.' || path.startsWith(`${folder}/`));
+    try {
+      const isAllowed = await isBeside(path, folders);
+      attachments.set(path, isAllowed ? { text: await readText(path) } : { failure: 'it is a link to somewhere else' });
+    } catch (error) {
+      attachments.set(path, { failure: reasonOf(error) });
+    }
+  }
+  return attachments;
+}
+
+/** For the command line: everything that can be said about the documents, valid or not. */
+export async function readAndParse(paths: readonly string[]): Promise<ParsedDocuments> {
+  const files = await readDocumentFiles(paths);
+  return parseDocuments(files, await readAttachments(files));
+}
+
+function digestOf(files: readonly DocumentFile[], attachments: Attachments): string {
+  const hash = createHash('sha256');
+  const add = (path: string, text: string): void => {
+    hash
+      .update(`${Buffer.byteLength(path)} ${Buffer.byteLength(text)}\n`)
+      .update(path)
+      .update(text);
+  };
+  for (const { path, text } of files) add(path, text);
+  for (const [path, attachment] of attachments) if ('text' in attachment) add(path, attachment.text);
+  return hash.digest('hex');
+}
+
+export class FolderDocuments implements DocumentSource {
+  readonly #paths: readonly string[];
+
+  constructor(paths: readonly string[]) {
+    this.#paths = paths;
+  }
+
+  async read(): Promise<Documents> {
+    const files = await readDocumentFiles(this.#paths);
+    const attachments = await readAttachments(files);
+    const { plans, playbooks, servers, problems } = parseDocuments(files, attachments);
+    const errors = problems.filter(({ severity }) => severity === 'error');
+    if (errors.length > 0) {
+      const message = errors.map(describeProblem).join('\n');
+      throw new MaintenanceError('document/invalid', 'halt', message, { details: { problems: errors.length } });
+    }
+    const warnings = problems.map(describeProblem);
+    return { plans, playbooks, servers, digest: digestOf(files, attachments), warnings };
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * Puts parameter values into the texts of a playbook.
+ *
+ * Into scripts as one single-quoted word, so that no value can ever become a command; into other texts as they are.
+ * It never guesses: what the document checks have let through can be filled in, anything else is a bug of ours.
+ */
+import { InvariantError } from '../errors/maintenance-error.ts';
+import type { MaintenancePlan } from './plan.ts';
+import { placeholdersInScript, placeholdersInText } from './placeholders.ts';
+import type { Placeholder } from './placeholders.ts';
+import type { Playbook } from './playbook.ts';
+
+export type ParameterValues = Readonly<Record<string, string | number | boolean>>;
+
+/** Stays in the texts: only the server knows it, when the reboot is asked for. */
+export const newestKernel = 'newest';
+
+/** One word of POSIX sh that stands for exactly this value. */
+export function quoteForShell(value: string): string {
+  return `'${value.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+function valueOf(values: ParameterValues, name: string): string {
+  if (!Object.hasOwn(values, name)) throw new InvariantError(`no value for \${${name}}`);
+  return String(values[name]);
+}
+
+function replace(text: string, found: readonly Placeholder[], put: (placeholder: Placeholder) => string): string {
+  let filled = '';
+  let at = 0;
+  for (const placeholder of found) {
+    filled += text.slice(at, placeholder.offset) + (placeholder.kind === 'escape' ? '${' : put(placeholder));
+    at = placeholder.offset + placeholder.length;
+  }
+  return filled + text.slice(at);
+}
+
+/** A script for `/bin/sh`. `$${x}` becomes the shell's own `${x}`. */
+export function fillIn(script: string, values: ParameterValues): string {
+  return replace(script, placeholdersInScript(script), ({ name, inside }) => {
+    if (inside !== 'nothing') throw new InvariantError(`\${${name}} stands inside quotes or a here-document`);
+    return quoteForShell(valueOf(values, name));
+  });
+}
+
+/** A text that no shell reads, such as the name of a kernel or the content of a file. `${newest}` stays. */
+export function fillPlain(text: string, values: ParameterValues): string {
+  return replace(text, placeholdersInText(text), ({ name }) =>
+    name === newestKernel ? `\${${newestKernel}}` : valueOf(values, name),
+  );
+}
+
+/** What holds in a run: the plan's values, else the playbook's defaults. */
+export function parameterValues(playbook: Playbook, plan: MaintenancePlan): ParameterValues {
+  const defaults = Object.entries(playbook.spec.parameters ?? {}).flatMap(([name, { default: value }]) =>
+    value === undefined ? [] : [[name, value] as const],
+  );
+  return { ...Object.fromEntries(defaults), ...plan.spec.parameters };
+}
+
+type Ssh = Extract<NonNullable<Playbook['spec']['prepare']>[number], { ssh: unknown }>;
+
+function fillSsh({ ssh }: Ssh, values: ParameterValues): Ssh {
+  if ('run' in ssh) return { ssh: { ...ssh, run: fillIn(ssh.run, values) } };
+  const { content, to } = ssh.copy;
+  return { ssh: { copy: { content: fillPlain(content, values), to: fillPlain(to, values) } } };
+}
+
+/** The playbook with every placeholder but `${newest}` filled in: what a run's program is made of. */
+export function fillPlaybook(playbook: Playbook, values: ParameterValues): Playbook {
+  const { needed, prepare, service, verify, undo } = playbook.spec;
+  const spec: Playbook['spec'] = {
+    ...playbook.spec,
+    service: service.map((action) => {
+      if ('ssh' in action) return fillSsh(action, values);
+      if (!('reboot' in action) || action.reboot.expect === undefined) return action;
+      return { reboot: { ...action.reboot, expect: { kernel: fillPlain(action.reboot.expect.kernel, values) } } };
+    }),
+  };
+  if (needed !== undefined) {
+    spec.needed = needed.map(({ ssh }) => ({ ssh: { ...ssh, run: fillIn(ssh.run, values) } }));
+  }
+  if (prepare !== undefined) spec.prepare = prepare.map((action) => fillSsh(action, values));
+  if (undo !== undefined) spec.undo = undo.map((action) => fillSsh(action, values));
+  if (verify !== undefined) {
+    spec.verify = verify.map((check) => {
+      if ('ssh' in check) return fillSsh(check, values);
+      return 'kernel' in check ? { kernel: { is: fillPlain(check.kernel.is, values) } } : check;
+    });
+  }
+  return { ...playbook, spec };
+}
