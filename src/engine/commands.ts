@@ -1,0 +1,233 @@
+/**
+ * What people ask for, recorded: start, pause, resume, stop, approve, retry, skip, and the single verbs of a server.
+ *
+ * It refuses what makes no sense in the state at hand, writes the request into the journal and wakes the coordinator.
+ * It never does the work itself, except for the one power request that a person makes by hand.
+ */
+import { MaintenanceError } from '../errors/maintenance-error.ts';
+import type { PowerState } from '../ports/bmc.ts';
+import type { DocumentSource } from '../ports/documents.ts';
+import { assembleRun, assembleSingle } from '../planner/assemble.ts';
+import type { InventoryServer } from '../spec/inventory.ts';
+import type { RunDefinition } from '../workflow/definition.ts';
+import type { RunEvent } from '../workflow/events.ts';
+import type { RunState } from '../workflow/run-state.ts';
+import { isServerPastReturn } from '../workflow/server-state.ts';
+import { coordinatorSite, type EngineWorld } from './world.ts';
+import type { RunLog } from './run-log.ts';
+
+/** Bounds for what is asked of the world on a person's behalf. */
+const askMs = 30_000;
+const powerMs = 60_000;
+
+export class Commands {
+  readonly #world: EngineWorld;
+  readonly #log: RunLog;
+  readonly #documents: DocumentSource;
+
+  constructor(world: EngineWorld, log: RunLog, documents: DocumentSource) {
+    this.#world = world;
+    this.#log = log;
+    this.#documents = documents;
+  }
+
+  /** What `start` would run, without a trace of it anywhere. */
+  async assemble(planName: string, by: string): Promise<RunDefinition> {
+    const documents = await this.#documents.read();
+    const plan = documents.plans.find((candidate) => candidate.metadata.name === planName);
+    if (!plan) {
+      const names = documents.plans.map((candidate) => candidate.metadata.name).join(', ') || 'none';
+      throw new MaintenanceError('document/not-found', 'halt', `no plan named ${planName}; there are: ${names}`);
+    }
+    const playbook = documents.playbooks.find((candidate) => candidate.metadata.name === plan.spec.playbook);
+    if (!playbook) {
+      throw new MaintenanceError('document/not-found', 'halt', `no playbook named ${plan.spec.playbook}`);
+    }
+    const view = await this.#world.cluster.view(AbortSignal.timeout(askMs));
+    const { servers, digest } = documents;
+    return assembleRun({ plan, playbook, servers, nodes: view.nodes, digest, runId: this.#newRunId(), startedBy: by });
+  }
+
+  async start(planName: string, by: string): Promise<string> {
+    return this.#create(await this.assemble(planName, by));
+  }
+
+  async evacuate(serverName: string, by: string): Promise<string> {
+    const server = await this.findServer(serverName);
+    return this.#create(assembleSingle({ purpose: 'evacuate', server, runId: this.#newRunId(), startedBy: by }));
+  }
+
+  async returnServer(serverName: string, by: string): Promise<string> {
+    const server = await this.findServer(serverName);
+    const node = await this.#world.cluster.readNode(server.node, AbortSignal.timeout(askMs));
+    if (node?.cordon.kind !== 'ours') {
+      const why = node?.cordon.kind === 'foreign' ? 'somebody else cordoned it' : 'it is not cordoned';
+      throw new MaintenanceError('run/refused', 'halt', `${serverName} is not ours to return: ${why}`);
+    }
+    const lifts = node.cordon.runId;
+    return this.#create(assembleSingle({ purpose: 'return', server, runId: this.#newRunId(), startedBy: by, lifts }));
+  }
+
+  async pause(runId: string, by: string): Promise<void> {
+    await this.#ask(runId, (run) => {
+      if (run.pausedBy !== undefined) return refuse(`run ${runId} is paused already (by ${run.pausedBy})`);
+      return { kind: 'paused', by };
+    });
+  }
+
+  async resume(runId: string, by: string): Promise<void> {
+    await this.#ask(runId, (run) => {
+      if (run.pausedBy === undefined) return refuse(`run ${runId} is not paused`);
+      return { kind: 'resumed', by };
+    });
+  }
+
+  async stop(runId: string, by: string): Promise<void> {
+    await this.#ask(runId, (run) => {
+      if (run.stoppedBy !== undefined) return refuse(`run ${runId} is being stopped already (by ${run.stoppedBy})`);
+      return { kind: 'stopRequested', by };
+    });
+  }
+
+  async approve(runId: string, by: string): Promise<void> {
+    await this.#ask(runId, (run) => {
+      const wave = run.waves.findIndex((status) => status.kind === 'awaitingApproval');
+      if (wave === -1) return refuse(`run ${runId} does not wait for an approval`);
+      return { kind: 'approved', wave, by };
+    });
+  }
+
+  async retry(runId: string, server: string, by: string): Promise<void> {
+    await this.#ask(
+      runId,
+      (run) => {
+        knownServer(run, server);
+        const outcome = run.ends[server]?.outcome;
+        if (outcome !== 'halted' && outcome !== 'undone') return refuse(`${server} has not failed: nothing to retry`);
+        return { kind: 'retryRequested', server, by };
+      },
+      'endedToo',
+    );
+  }
+
+  async skip(runId: string, server: string, by: string): Promise<void> {
+    const before = await this.mustFind(runId);
+    knownServer(before, server);
+    const state = await this.#log.server(before.definition, server);
+    await this.#ask(
+      runId,
+      (run) => {
+        const outcome = run.ends[server]?.outcome;
+        if (outcome === 'done' || outcome === 'skipped') return refuse(`${server} has ended already: ${outcome}`);
+        const isBusy = outcome === undefined && isServerPastReturn(state, run.definition.program);
+        if (isBusy) return refuse(`${server} is in service or rebooting; it can be skipped once it is done or halted`);
+        return { kind: 'skipRequested', server, by };
+      },
+      'endedToo',
+    );
+  }
+
+  /** By hand, past every plan: refused while a run has its hands on the server. */
+  async power(serverName: string, verb: 'status' | 'on' | 'off' | 'cycle', by: string): Promise<PowerState> {
+    const server = await this.findServer(serverName);
+    const bmc = this.#world.connections.bmcOf(server);
+    if (verb === 'status') return bmc.readPower(AbortSignal.timeout(askMs));
+    const lease = await this.#world.leases.acquire(`server/${serverName}`);
+    if ('heldBy' in lease) {
+      throw new MaintenanceError('lease/held', 'halt', `${serverName} is being worked on by ${lease.heldBy}`);
+    }
+    const signal = AbortSignal.any([lease.lost, AbortSignal.timeout(powerMs)]);
+    this.#world.logger.info({ server: serverName, verb, by }, 'power asked for by hand');
+    try {
+      if (verb !== 'on') await this.#setPower(server, 'off', signal);
+      if (verb !== 'off') await this.#setPower(server, 'on', signal);
+      return await bmc.readPower(signal);
+    } finally {
+      await lease.release();
+    }
+  }
+
+  /** Reads back: a BMC's "done" is no proof. */
+  async #setPower(server: InventoryServer, state: PowerState, signal: AbortSignal): Promise<void> {
+    const bmc = this.#world.connections.bmcOf(server);
+    await bmc.requestPower(state, signal);
+    for (let tries = 0; tries < 30; tries += 1) {
+      if ((await bmc.readPower(signal)) === state) return;
+      await this.#world.clock.sleep(1_000, signal);
+    }
+    throw new MaintenanceError(
+      'bmc/lies',
+      'halt',
+      `the BMC of ${server.name} took "${state}", and the power does not follow`,
+    );
+  }
+
+  async findServer(name: string): Promise<InventoryServer> {
+    const { servers } = await this.#documents.read();
+    const server = servers.find((candidate) => candidate.name === name);
+    if (!server) throw new MaintenanceError('api/not-found', 'halt', `no server named ${name} in the inventory`);
+    return server;
+  }
+
+  async mustFind(runId: string): Promise<RunState> {
+    const run = await this.#log.run(runId);
+    if (!run) throw new MaintenanceError('api/not-found', 'halt', `there is no run ${runId}`);
+    return run;
+  }
+
+  /** Refuses a server that another unfinished run has: two runs would fight over one budget and one cordon. */
+  async #create(definition: RunDefinition): Promise<string> {
+    const wanted = new Set(definition.servers.map((server) => server.name));
+    for (const runId of await this.#world.journal.runIds()) {
+      const run = this.#log.known(runId)?.ended ? undefined : await this.#log.run(runId);
+      if (!run || run.ended) continue;
+      const shared = run.definition.servers.find((server) => wanted.has(server.name));
+      if (shared) {
+        const text = `${shared.name} belongs to run ${runId} (${run.definition.plan}), which has not ended`;
+        throw new MaintenanceError('run/refused', 'halt', text);
+      }
+    }
+    await this.#log.appendRun(definition.runId, 0, [{ kind: 'runCreated', definition }]);
+    await this.#wake(definition.runId);
+    return definition.runId;
+  }
+
+  /** Who comes second in the same stream reads again and decides anew; bounded, so that nobody asks for ever. */
+  async #ask(
+    runId: string,
+    decide: (run: RunState) => RunEvent,
+    ended: 'endedToo' | 'runningOnly' = 'runningOnly',
+  ): Promise<void> {
+    for (let tries = 1; ; tries += 1) {
+      const run = await this.mustFind(runId);
+      if (run.ended && ended === 'runningOnly') refuse(`run ${runId} has ended: ${run.ended.outcome}`);
+      try {
+        await this.#log.appendRun(runId, run.version, [decide(run)]);
+        break;
+      } catch (error) {
+        const isRace = error instanceof MaintenanceError && error.code === 'journal/conflict';
+        if (!isRace || tries >= 20) throw error;
+      }
+    }
+    await this.#wake(runId);
+  }
+
+  async #wake(runId: string): Promise<void> {
+    await this.#world.wakeUps.wake({ runId, site: coordinatorSite }, 0);
+  }
+
+  /** Year, month and day, then chance: sortable by eye, short enough to type. */
+  #newRunId(): string {
+    const day = new Temporal.Instant(BigInt(this.#world.clock.nowMs()) * 1_000_000n).toString().slice(2, 10);
+    return `${day.replaceAll('-', '')}-${this.#world.random.id(4)}`;
+  }
+}
+
+function refuse(why: string): never {
+  throw new MaintenanceError('run/refused', 'halt', why);
+}
+
+function knownServer(run: RunState, server: string): void {
+  if (run.definition.servers.some((candidate) => candidate.name === server)) return;
+  throw new MaintenanceError('api/not-found', 'halt', `run ${run.definition.runId} has no server ${server}`);
+}

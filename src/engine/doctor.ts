@@ -1,0 +1,105 @@
+/** Is everything reachable and allowed? One finding per subject; it only looks, and looks at many servers at once. */
+import { errorCodes, type ErrorCode } from '../errors/codes.ts';
+import { MaintenanceError } from '../errors/maintenance-error.ts';
+import type { Right } from '../ports/cluster.ts';
+import type { InventoryServer } from '../spec/inventory.ts';
+import type { Finding } from './operations.ts';
+import type { EngineWorld } from './world.ts';
+
+const probeMs = 30_000;
+/** BMCs and servers are probed by so many at once. */
+const atOnce = 20;
+
+export async function examine(
+  world: EngineWorld,
+  servers: readonly InventoryServer[],
+  describeStore: () => Promise<string>,
+): Promise<Finding[]> {
+  const findings = [
+    ...(await examineCluster(world)),
+    await probe('redis', 'redis', describeStore),
+    await examineMovers(world),
+  ];
+  const queue = [...servers];
+  const perServer: Finding[][] = [];
+  const drain = async (): Promise<void> => {
+    for (let server = queue.shift(); server; server = queue.shift()) {
+      perServer.push(await examineServer(world, server));
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, drain));
+  const byName = perServer.flat().sort((a, b) => (a.subject < b.subject ? -1 : 1));
+  return [...findings, ...byName];
+}
+
+async function probe(area: Finding['area'], subject: string, look: () => Promise<string>): Promise<Finding> {
+  try {
+    return { area, subject, ok: true, text: await look() };
+  } catch (error) {
+    if (!(error instanceof MaintenanceError)) throw error;
+    return { area, subject, ok: false, text: error.message, ...advice(error.code) };
+  }
+}
+
+function advice(code: ErrorCode): { code: ErrorCode; next?: string } {
+  const { next } = errorCodes[code];
+  return next === '' ? { code } : { code, next };
+}
+
+async function examineCluster({ cluster }: EngineWorld): Promise<Finding[]> {
+  const reach = await probe('kubernetes', 'kubernetes', async () => {
+    const signal = AbortSignal.timeout(probeMs);
+    const version = await cluster.version(signal);
+    const { nodes } = await cluster.view(signal);
+    return `${version}, ${nodes.length} nodes`;
+  });
+  if (!reach.ok) return [reach];
+  const missing = await cluster.missingRights(AbortSignal.timeout(probeMs));
+  return [reach, ...missing.map(missingRight)];
+}
+
+function missingRight(right: Right): Finding {
+  const resource = right.subresource === undefined ? right.resource : `${right.resource}/${right.subresource}`;
+  const group = right.group === '' ? '' : ` in ${right.group}`;
+  const next = 'grant it with deploy/kubernetes/rbac.yaml';
+  return {
+    area: 'kubernetes',
+    subject: 'rights',
+    ok: false,
+    text: `missing: ${right.verb} ${resource}${group}`,
+    code: 'cluster/forbidden',
+    next,
+  };
+}
+
+function examineMovers({ movers }: EngineWorld): Promise<Finding> {
+  return probe('movers', 'movers', async () => {
+    const signal = AbortSignal.timeout(probeMs);
+    const texts: string[] = [];
+    for (const mover of Object.values(movers)) {
+      texts.push(`${mover.name} ${(await mover.detect(signal)) ? 'ready' : 'not installed'}`);
+    }
+    return texts.join(' · ');
+  });
+}
+
+async function examineServer(world: EngineWorld, server: InventoryServer): Promise<Finding[]> {
+  const signal = AbortSignal.timeout(probeMs);
+  const ssh = await probe('server', server.name, async () => {
+    const { kernel } = await world.connections.shellOf(server).readFacts(signal);
+    return `ssh ok, ${kernel}`;
+  });
+  const bmc = await probe('server', server.name, async () => {
+    const power = await world.connections.bmcOf(server).readPower(signal);
+    return `bmc ok, power ${power}`;
+  });
+  const node = await probe('server', server.name, async () => {
+    const found = await world.cluster.readNode(server.node, signal);
+    if (!found) throw new MaintenanceError('cluster/not-found', 'halt', `Kubernetes has no node ${server.node}`);
+    return found.ready ? 'node ready' : 'node not ready';
+  });
+  const parts = [ssh, bmc, node];
+  const bad = parts.filter((part) => !part.ok);
+  if (bad.length > 0) return bad;
+  return [{ area: 'server', subject: server.name, ok: true, text: parts.map((part) => part.text).join(' · ') }];
+}

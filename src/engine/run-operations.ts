@@ -1,0 +1,141 @@
+/** The engine's public commands in one object, as the API wants them. It adds no decisions to what it calls. */
+import { judgeServer, type Verdict } from '../evacuation/verdict.ts';
+import { podKey, type PodView } from '../cluster/pod.ts';
+import { unreachable } from '../errors/maintenance-error.ts';
+import type { DocumentSource } from '../ports/documents.ts';
+import type { StreamId } from '../ports/journal.ts';
+import type { RunDefinition } from '../workflow/definition.ts';
+import type { RunView } from '../workflow/run-view.ts';
+import type { RunState } from '../workflow/run-state.ts';
+import type { ServerState } from '../workflow/server-state.ts';
+import { viewRun } from '../workflow/view-run.ts';
+import { Commands } from './commands.ts';
+import { examine } from './doctor.ts';
+import type { Operations, PlanPreview, PodPreview, ServerSummary } from './operations.ts';
+import type { EngineWorld } from './world.ts';
+import type { RunLog } from './run-log.ts';
+
+const askMs = 30_000;
+
+export interface OperationsInput {
+  readonly world: EngineWorld;
+  readonly log: RunLog;
+  readonly documents: DocumentSource;
+  /** One line about Redis for `doctor`. */
+  readonly describeStore: () => Promise<string>;
+}
+
+export function createOperations({ world, log, documents, describeStore }: OperationsInput): Operations {
+  const commands = new Commands(world, log, documents);
+  const view = async (run: RunState): Promise<RunView> => {
+    const { definition } = run;
+    const states = new Map<string, ServerState>();
+    // Servers that never had a place have no journal yet.
+    const begun = definition.servers.filter((server) => run.admitted.has(server.name) || run.ends[server.name]);
+    await Promise.all(begun.map(async (server) => states.set(server.name, await log.server(definition, server.name))));
+    return viewRun(run, states, world.clock.nowMs());
+  };
+  return {
+    runs: async () => {
+      const ids = await world.journal.runIds();
+      return Promise.all(ids.map(async (runId) => view(await commands.mustFind(runId))));
+    },
+    run: async (runId) => view(await commands.mustFind(runId)),
+    history: async (stream) => {
+      const run = await commands.mustFind(stream.runId);
+      const names = stream.server === undefined ? run.definition.servers.map((server) => server.name) : [stream.server];
+      const streams: StreamId[] = names.map((server) => ({ runId: stream.runId, server }));
+      if (stream.server === undefined) streams.push({ runId: stream.runId });
+      const all = await world.journal.readMany(streams);
+      return all
+        .flatMap((entries, index) => entries.map((entry) => ({ ...entry, server: streams[index]?.server })))
+        .sort((a, b) => a.atMs - b.atMs || a.version - b.version);
+    },
+    output: (stream) => world.journal.readOutput(stream),
+    preview: async (plan) => preview(world, await commands.assemble(plan, '')),
+    start: async ({ plan, by }) => ({ runId: await commands.start(plan, by) }),
+    pause: (runId, by) => commands.pause(runId, by),
+    resume: (runId, by) => commands.resume(runId, by),
+    stop: (runId, by) => commands.stop(runId, by),
+    approve: (runId, by) => commands.approve(runId, by),
+    retry: (runId, server, by) => commands.retry(runId, server, by),
+    skip: (runId, server, by) => commands.skip(runId, server, by),
+    servers: () => listServers(world, documents, log),
+    power: (server, verb, by) => commands.power(server, verb, by),
+    evacuate: async (server, by) => ({ runId: await commands.evacuate(server, by) }),
+    returnServer: async (server, by) => ({ runId: await commands.returnServer(server, by) }),
+    doctor: async () => examine(world, (await documents.read()).servers, describeStore),
+    watch: (signal, changed) => {
+      const stop = world.journal.onAppend(({ runId }) => changed(runId));
+      signal.addEventListener('abort', stop, { once: true });
+    },
+  };
+}
+
+async function listServers(world: EngineWorld, documents: DocumentSource, log: RunLog): Promise<ServerSummary[]> {
+  const { servers } = await documents.read();
+  const { nodes, pods } = await world.cluster.view(AbortSignal.timeout(askMs));
+  const byNode = new Map(nodes.map((node) => [node.name, node]));
+  const runOf = new Map<string, string>();
+  for (const runId of await world.journal.runIds()) {
+    const run = log.known(runId) ?? (await log.run(runId));
+    if (run && !run.ended) for (const { name } of run.definition.servers) runOf.set(name, runId);
+  }
+  return servers.map((server) => {
+    const node = byNode.get(server.node);
+    const cordon = node?.cordon;
+    const readiness = node?.ready ? 'ready' : 'not ready';
+    const cordonText = cordon?.kind === 'ours' ? `cordoned by run ${cordon.runId}` : 'cordoned by somebody else';
+    return {
+      name: server.name,
+      node: server.node,
+      site: server.site,
+      labels: server.labels,
+      state: !node ? 'unknown' : cordon?.kind === 'none' ? readiness : `${readiness}, ${cordonText}`,
+      kernel: node?.kernelVersion ?? '',
+      pods: pods.filter((pod) => pod.node === server.node).length,
+      runId: runOf.get(server.name),
+    };
+  });
+}
+
+async function preview(world: EngineWorld, definition: RunDefinition): Promise<PlanPreview> {
+  const view = await world.cluster.view(AbortSignal.timeout(askMs));
+  const warnings: string[] = [];
+  const pods = definition.servers.flatMap((server) =>
+    judgeServer(server.node, view, definition.evacuation).map(({ pod, verdict }) => {
+      if (verdict.kind === 'moves') warnings.push(...verdict.warnings.map((text) => `${podKey(pod)}: ${text}`));
+      return previewPod(server.name, pod, verdict);
+    }),
+  );
+  for (const server of definition.servers) {
+    const node = view.nodes.find((candidate) => candidate.name === server.node);
+    if (node?.cordon.kind === 'foreign')
+      warnings.push(`${server.name} is cordoned by somebody else and will be refused`);
+  }
+  if (definition.maxUnavailable === 0) warnings.push('maxUnavailable is 0: no server will start');
+  return { definition, pods, warnings };
+}
+
+const promiseOfWay = {
+  live: 'keeps what its mover promises',
+  surge: 'replaced before it goes',
+  evict: 'restarted',
+} as const;
+
+function previewPod(server: string, pod: PodView, verdict: Verdict): PodPreview {
+  const common = { pod: podKey(pod), server, owner: '' };
+  switch (verdict.kind) {
+    case 'stays':
+    case 'waits':
+      return { ...common, verdict: verdict.kind, how: verdict.because };
+    case 'moves': {
+      const way = verdict.ways[0] ?? 'evict';
+      return { ...common, verdict: 'moves', how: `${way}: ${promiseOfWay[way]}` };
+    }
+    case 'blocked':
+      return { ...common, verdict: 'blocked', how: verdict.because, owner: verdict.owner };
+    default:
+      return unreachable(verdict);
+  }
+}
