@@ -54,7 +54,9 @@ function installNpmPackages() {
   const isCurrent = existsSync(stamp) && readFileSync(stamp, 'utf8') === lock;
   if (isCurrent) return;
   console.error('pitcrew: installing npm packages (once)');
-  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+  // Not `npm ci`: it refuses a lock file from which a mirror left out packages of other platforms; this installs the same
+  // locked versions and leaves the lock file as it is.
+  run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error']);
   writeFileSync(stamp, lock);
 }
 
