@@ -8,7 +8,7 @@ import { InvariantError } from '../errors/maintenance-error.ts';
 import type { MaintenancePlan } from './plan.ts';
 import { placeholdersInScript, placeholdersInText } from './placeholders.ts';
 import type { Placeholder } from './placeholders.ts';
-import type { Playbook } from './playbook.ts';
+import type { Action, Playbook } from './playbook.ts';
 
 export type ParameterValues = Readonly<Record<string, string | number | boolean>>;
 
@@ -58,35 +58,11 @@ export function parameterValues(playbook: Playbook, plan: MaintenancePlan): Para
   return { ...Object.fromEntries(defaults), ...plan.spec.parameters };
 }
 
-type Ssh = Extract<NonNullable<Playbook['spec']['prepare']>[number], { ssh: unknown }>;
+type SshAction = Extract<Action, { ssh: unknown }>;
 
-function fillSsh({ ssh }: Ssh, values: ParameterValues): Ssh {
+/** A file to be copied is no script, so its values go in as they are. */
+export function fillSsh({ ssh }: SshAction, values: ParameterValues): SshAction {
   if ('run' in ssh) return { ssh: { ...ssh, run: fillIn(ssh.run, values) } };
   const { content, to } = ssh.copy;
   return { ssh: { copy: { content: fillPlain(content, values), to: fillPlain(to, values) } } };
-}
-
-/** The playbook with every placeholder but `${newest}` filled in: what a run's program is made of. */
-export function fillPlaybook(playbook: Playbook, values: ParameterValues): Playbook {
-  const { needed, prepare, service, verify, undo } = playbook.spec;
-  const spec: Playbook['spec'] = {
-    ...playbook.spec,
-    service: service.map((action) => {
-      if ('ssh' in action) return fillSsh(action, values);
-      if (!('reboot' in action) || action.reboot.expect === undefined) return action;
-      return { reboot: { ...action.reboot, expect: { kernel: fillPlain(action.reboot.expect.kernel, values) } } };
-    }),
-  };
-  if (needed !== undefined) {
-    spec.needed = needed.map(({ ssh }) => ({ ssh: { ...ssh, run: fillIn(ssh.run, values) } }));
-  }
-  if (prepare !== undefined) spec.prepare = prepare.map((action) => fillSsh(action, values));
-  if (undo !== undefined) spec.undo = undo.map((action) => fillSsh(action, values));
-  if (verify !== undefined) {
-    spec.verify = verify.map((check) => {
-      if ('ssh' in check) return fillSsh(check, values);
-      return 'kernel' in check ? { kernel: { is: fillPlain(check.kernel.is, values) } } : check;
-    });
-  }
-  return { ...playbook, spec };
 }
