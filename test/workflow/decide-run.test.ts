@@ -1,0 +1,196 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { decideRun } from '../../src/workflow/decide-run.ts';
+import type { RunEvent } from '../../src/workflow/events.ts';
+import { applyRunEvent, createRun } from '../../src/workflow/run-state.ts';
+import { definition, runAfter, runServer, type RunShape } from './fixtures.ts';
+
+const quiet = { nowMs: 100_000, down: new Set<string>() };
+const started: RunEvent = { kind: 'waveStarted', wave: 0 };
+const admit = (server: string): RunEvent => ({ kind: 'serverAdmitted', server });
+const end = (server: string, outcome: 'done' | 'undone' | 'halted'): RunEvent => ({
+  kind: 'serverEnded',
+  server,
+  outcome,
+  reason: 'because',
+});
+
+function admitted(shape: RunShape, down: readonly string[], ...events: RunEvent[]): string[] {
+  const decision = decideRun(runAfter(shape, ...events), { ...quiet, down: new Set(down) });
+  return decision.events.flatMap((event) => (event.kind === 'serverAdmitted' ? [event.server] : []));
+}
+
+function kinds(shape: RunShape, nowMs: number, ...events: RunEvent[]): string[] {
+  return decideRun(runAfter(shape, ...events), { ...quiet, nowMs }).events.map((event) => event.kind);
+}
+
+describe('admission', () => {
+  it('gives out as many places as the budget has, by name', () => {
+    expect(admitted({ maxUnavailable: 2 }, [])).toEqual(['a', 'b']);
+  });
+
+  it('counts servers that are down for another reason', () => {
+    expect(admitted({ maxUnavailable: 2 }, ['d'])).toEqual(['a', 'd']);
+    expect(admitted({ maxUnavailable: 1 }, ['d'])).toEqual(['d']);
+  });
+
+  it('lets a target that is down already start without needing another place', () => {
+    expect(admitted({ maxUnavailable: 1 }, ['b', 'c'])).toEqual(['b', 'c']);
+  });
+
+  it('starts nothing with a budget of zero', () => {
+    expect(admitted({ maxUnavailable: 0 }, [])).toEqual([]);
+  });
+
+  it('keeps to maxParallel within the budget', () => {
+    expect(admitted({ maxUnavailable: 3, maxParallel: 2 }, [])).toEqual(['a', 'b']);
+  });
+
+  it('keeps the budget place of a halted server, and not its place in maxParallel', () => {
+    const shape = { maxUnavailable: 2, maxParallel: 1, haltAfter: { failures: 5 } };
+    expect(admitted(shape, [], started, admit('a'), end('a', 'halted'))).toEqual(['b']);
+    expect(admitted({ ...shape, maxUnavailable: 1 }, [], started, admit('a'), end('a', 'halted'))).toEqual([]);
+  });
+
+  it('gives the place of an undone server free: it is in service', () => {
+    const shape = { maxUnavailable: 1, haltAfter: { failures: 5 } };
+    expect(admitted(shape, [], started, admit('a'), end('a', 'undone'))).toEqual(['b']);
+  });
+
+  it('works in one failure domain at a time, by name, servers without one last', () => {
+    const servers = [runServer('a', ''), runServer('b', 'z2'), runServer('c', 'z1'), runServer('d', 'z1')];
+    const shape = { servers, maxUnavailable: 4 };
+    expect(admitted(shape, [])).toEqual(['c', 'd']);
+    expect(admitted(shape, [], started, admit('c'), admit('d'), end('c', 'done'), end('d', 'done'))).toEqual(['b']);
+  });
+
+  it('finishes the domain in progress before it begins another', () => {
+    const servers = [runServer('a', 'z1'), runServer('b', 'z2'), runServer('c', 'z2')];
+    expect(admitted({ servers, maxUnavailable: 2 }, [], started, admit('b'))).toEqual(['c']);
+  });
+
+  it('starts no new server while the run is paused', () => {
+    expect(admitted({}, [], { kind: 'paused', by: 'me' })).toEqual([]);
+    expect(admitted({}, [], { kind: 'paused', by: 'me' }, { kind: 'resumed', by: 'me' })).toEqual(['a']);
+  });
+
+  it('never exceeds budget, parallel limit or domain, whatever has happened before', () => {
+    const outcome = fc.constantFrom('done' as const, 'undone' as const, 'halted' as const, 'active' as const);
+    const server = fc.record({ domain: fc.constantFrom('', 'x', 'y'), fate: fc.option(outcome), down: fc.boolean() });
+    let looked = 0;
+    fc.assert(
+      fc.property(
+        fc.array(server, { minLength: 1, maxLength: 12 }),
+        fc.nat(6),
+        fc.nat(6),
+        (fleet, maxUnavailable, maxParallel) => {
+          const servers = fleet.map(({ domain }, index) => runServer(`s${String(index).padStart(2, '0')}`, domain));
+          let run = createRun(definition({ servers, maxUnavailable, maxParallel, haltAfter: { failures: 99 } }), 0);
+          fleet.forEach(({ fate }, index) => {
+            const name = servers[index]?.name ?? '';
+            if (fate) run = applyRunEvent(run, admit(name), 1);
+            if (fate && fate !== 'active') run = applyRunEvent(run, end(name, fate), 2);
+          });
+          const down = new Set(servers.filter((_, index) => fleet[index]?.down).map(({ name }) => name));
+          const before = new Set([...run.admitted, ...down]);
+          const fresh = decideRun(run, { nowMs: 3, down }).events.flatMap((e) =>
+            e.kind === 'serverAdmitted' ? [e.server] : [],
+          );
+          const needingPlace = fresh.filter((name) => !before.has(name));
+          if (needingPlace.length > 0) expect(before.size + needingPlace.length).toBeLessThanOrEqual(maxUnavailable);
+          const active = [...run.admitted].filter((name) => !run.ends[name]).length;
+          if (fresh.length > 0) expect(active + fresh.length).toBeLessThanOrEqual(maxParallel);
+          const busy = new Set([...run.admitted, ...fresh].map((name) => servers.find((s) => s.name === name)?.domain));
+          const busyBefore = new Set([...run.admitted].map((name) => servers.find((s) => s.name === name)?.domain));
+          expect(busy.size).toBeLessThanOrEqual(Math.max(1, busyBefore.size));
+          looked += fresh.length;
+        },
+      ),
+      { numRuns: 500 },
+    );
+    expect(looked).toBeGreaterThan(100);
+  });
+});
+
+describe('waves', () => {
+  const waves = [
+    { servers: ['a'], soakMs: 60_000, approval: true },
+    { servers: ['b', 'c', 'd'], soakMs: 0, approval: false },
+  ];
+  const first = [started, admit('a'), end('a', 'done')];
+
+  it('soak first, ask for the approval then, and only then end', () => {
+    expect(kinds({ waves }, 10_000, ...first)).toEqual(['soakStarted', 'runHoldChanged']);
+    const soaking: RunEvent = { kind: 'soakStarted', wave: 0, untilMs: 70_000 };
+    expect(kinds({ waves }, 69_999, ...first, soaking)).toEqual([]);
+    expect(kinds({ waves }, 70_000, ...first, soaking)).toEqual(['approvalRequested', 'runHoldChanged']);
+    const asked: RunEvent = { kind: 'approvalRequested', wave: 0 };
+    expect(kinds({ waves }, 90_000, ...first, soaking, asked)).toEqual([]);
+    const approved: RunEvent = { kind: 'approved', wave: 0, by: 'me' };
+    expect(kinds({ waves }, 90_000, ...first, soaking, asked, approved)).toEqual(['waveFinished']);
+  });
+
+  it('do not begin before the one before has ended', () => {
+    expect(admitted({ waves, maxUnavailable: 4 }, [], started, admit('a'))).toEqual([]);
+  });
+
+  it('do not end while one of their servers waits for a person', () => {
+    const shape = { waves, haltAfter: { failures: 5 } };
+    expect(kinds(shape, 10_000, started, admit('a'), end('a', 'halted'))).toEqual(['runEnded']);
+    const skipped: RunEvent = { kind: 'skipRequested', server: 'a', by: 'me' };
+    expect(kinds(shape, 10_000, started, admit('a'), end('a', 'halted'), skipped)).toContain('soakStarted');
+  });
+});
+
+describe('the end of a run', () => {
+  it('is "done" when every server is done or skipped', () => {
+    const all = ['a', 'b', 'c', 'd'].flatMap((name) => [admit(name), end(name, 'done')]);
+    const decision = decideRun(runAfter({}, started, ...all), quiet);
+    expect(decision.events.at(-1)).toEqual({ kind: 'runEnded', outcome: 'done', reason: '' });
+  });
+
+  it('is "halted" after as many failures as the plan allows, once the others have ended', () => {
+    const shape = { maxUnavailable: 3, haltAfter: { failures: 1 } };
+    const events = [started, admit('a'), admit('b'), end('a', 'halted')];
+    expect(decideRun(runAfter(shape, ...events), quiet).events).toMatchObject([
+      { kind: 'runHoldChanged', hold: { kind: 'blocked' } },
+    ]);
+    const ended = decideRun(runAfter(shape, ...events, end('b', 'done')), quiet);
+    expect(ended.events).toMatchObject([{ kind: 'runEnded', outcome: 'halted' }]);
+  });
+
+  it('counts failures in a row only while no success lies between', () => {
+    const shape = { maxUnavailable: 4, haltAfter: { failures: 9, consecutive: 2 } };
+    const mixed = [
+      started,
+      admit('a'),
+      end('a', 'undone'),
+      admit('b'),
+      end('b', 'done'),
+      admit('c'),
+      end('c', 'undone'),
+    ];
+    expect(admitted(shape, [], ...mixed)).toEqual(['d']);
+    const inARow = [started, admit('a'), end('a', 'undone'), admit('b'), end('b', 'undone')];
+    expect(admitted(shape, [], ...inARow)).toEqual([]);
+  });
+
+  it('is taken back by a retry, and by a skip', () => {
+    const halted = [
+      started,
+      admit('a'),
+      end('a', 'halted'),
+      { kind: 'runEnded', outcome: 'halted', reason: '' } as const,
+    ];
+    expect(runAfter({}, ...halted, { kind: 'retryRequested', server: 'a', by: 'me' }).ended).toBeUndefined();
+    expect(admitted({}, [], ...halted, { kind: 'skipRequested', server: 'a', by: 'me' })).toEqual(['b']);
+  });
+
+  it('is "undone" after a stop, as soon as nothing is in progress', () => {
+    const events: RunEvent[] = [started, admit('a'), { kind: 'stopRequested', by: 'me' }];
+    expect(decideRun(runAfter({}, ...events), quiet).events).toEqual([]);
+    expect(decideRun(runAfter({}, ...events, end('a', 'undone')), quiet).events).toMatchObject([
+      { kind: 'runEnded', outcome: 'undone', reason: 'stopped by me; 0 of 4 servers were done' },
+    ]);
+  });
+});
