@@ -80,10 +80,18 @@ function holdOrGiveUp(step: Prepare, context: StepContext, by: string): StepResu
   return waiting({ kind: 'blocked', by }, 10_000);
 }
 
-/** The playbook's own way back, each command at most once; then our traces on the server are removed. */
+/** The playbook's own way back, each command at most once, where anything was begun; then our traces are removed. */
 export async function undoPrepare(context: StepContext): Promise<void> {
-  const { definition, server, signal } = context;
+  const { definition, server, signal, logger } = context;
   if (definition.purpose !== 'maintenance') return;
+  const hasBegun = context.state.actions['prepare'] !== undefined;
+  if (!hasBegun) return;
   for (const [index, action] of definition.undo.entries()) await runAction(context, 'undo', index, action);
-  await context.shell.forget(`${definition.runId}.${server.name}.`, signal);
+  try {
+    await context.shell.forget(`${definition.runId}.${server.name}.`, signal);
+  } catch (error) {
+    // What is left behind are a few small files; a server out of reach must not keep the run from ending.
+    if (!(error instanceof MaintenanceError)) throw error;
+    logger.warn({ server: server.name, code: error.code }, 'traces of commands stay on the server');
+  }
 }

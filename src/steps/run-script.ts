@@ -52,6 +52,15 @@ export async function runAction(context: StepContext, step: string, index: numbe
   await context.record({ kind: 'actionFinished', step, action: index });
 }
 
+/** A check only looks, so each look is a new execution: yesterday's answer is no answer. */
+export async function runCheck(context: StepContext, step: string, index: number, script: Script): Promise<number> {
+  const { definition, server, clock, signal } = context;
+  const id = `${definition.runId}.${server.name}.${step}.${index}.at${clock.nowMs()}`;
+  const onOutput = (text: string): void => context.output(step, text);
+  const outcome = await context.shell.run({ id, script: script.run, timeoutMs: script.timeoutMs, onOutput }, signal);
+  return exitCodeOf(outcome, server.name);
+}
+
 /** The retry that a person asked for is part of the id, so that their new try is a new execution. */
 function newCommandId(context: StepContext, step: string, index: number): string {
   const { definition, server, state } = context;

@@ -2,7 +2,7 @@
 import { MaintenanceError, unreachable } from '../errors/maintenance-error.ts';
 import type { Check } from '../spec/playbook.ts';
 import type { ProgramStep } from '../workflow/definition.ts';
-import { runScript } from './run-script.ts';
+import { runCheck } from './run-script.ts';
 import { finished, sinceMs, working, type StepContext, type StepResult } from './step.ts';
 
 type Verify = Extract<ProgramStep, { kind: 'verify' }>;
@@ -47,7 +47,7 @@ async function failureOf(check: Check, index: number, step: Verify, context: Ste
   }
   if ('ssh' in check) {
     if ('copy' in check.ssh) return undefined;
-    const exitCode = await runScript(context, step.id, index, check.ssh);
+    const exitCode = await runCheck(context, step.id, index, check.ssh);
     return exitCode === 0 ? undefined : `check ${index + 1} ended with exit code ${exitCode}`;
   }
   return unreachable(check);
