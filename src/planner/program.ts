@@ -3,7 +3,7 @@
  *
  * It fills in the parameters, quoted for the shell; what only the server can know (`${newest}`) stays as it is.
  */
-import { fillIn, fillPlain, type ParameterValues } from '../spec/parameters.ts';
+import { fillIn, fillPlain, fillSsh, type ParameterValues } from '../spec/parameters.ts';
 import type { Action, Check, Playbook } from '../spec/playbook.ts';
 import type { ProgramStep, SshAction } from '../workflow/definition.ts';
 
@@ -52,11 +52,6 @@ function serviceStep(action: Action, index: number, values: ParameterValues): Pr
   }
   const filled = 'ssh' in action ? fillSsh(action, values) : action;
   return { kind: 'service', id: `service-${index + 1}`, action: filled };
-}
-
-function fillSsh(action: SshAction, values: ParameterValues): SshAction {
-  if (!('run' in action.ssh)) return action;
-  return { ssh: { ...action.ssh, run: fillIn(action.ssh.run, values) } };
 }
 
 function fillCheck(check: Check, values: ParameterValues): Check {

@@ -5,10 +5,9 @@
  * It never guesses: what the document checks have let through can be filled in, anything else is a bug of ours.
  */
 import { InvariantError } from '../errors/maintenance-error.ts';
-import type { MaintenancePlan } from './plan.ts';
 import { placeholdersInScript, placeholdersInText } from './placeholders.ts';
 import type { Placeholder } from './placeholders.ts';
-import type { Action, Playbook } from './playbook.ts';
+import type { Action } from './playbook.ts';
 
 export type ParameterValues = Readonly<Record<string, string | number | boolean>>;
 
@@ -48,14 +47,6 @@ export function fillPlain(text: string, values: ParameterValues): string {
   return replace(text, placeholdersInText(text), ({ name }) =>
     name === newestKernel ? `\${${newestKernel}}` : valueOf(values, name),
   );
-}
-
-/** What holds in a run: the plan's values, else the playbook's defaults. */
-export function parameterValues(playbook: Playbook, plan: MaintenancePlan): ParameterValues {
-  const defaults = Object.entries(playbook.spec.parameters ?? {}).flatMap(([name, { default: value }]) =>
-    value === undefined ? [] : [[name, value] as const],
-  );
-  return { ...Object.fromEntries(defaults), ...plan.spec.parameters };
 }
 
 type SshAction = Extract<Action, { ssh: unknown }>;
