@@ -51,10 +51,7 @@ export function countOf(amount: Amount, total: number): number {
  * written by mistake behind `file` or `env` does not pass for one either.
  */
 export const SecretRef = z.union(
-  [
-    z.strictObject({ file: z.string().regex(/^\/./) }),
-    z.strictObject({ env: z.string().regex(/^[A-Z_][A-Z0-9_]*$/) }),
-  ],
+  [z.strictObject({ file: z.string().regex(/^\/./) }), z.strictObject({ env: z.string().regex(/^[A-Z_][A-Z0-9_]*$/) })],
   { error: 'a reference to a secret: { file: /path } or { env: NAME }' },
 );
 export type SecretRef = z.infer<typeof SecretRef>;

@@ -51,14 +51,14 @@ const details: readonly (readonly [RegExp, string])[] = [
   [/^Missing , or : /, 'a comma or colon is missing before this'],
   [/^Missing space after : /, 'a space is missing after ":"'],
   [/^Comments must be separated/, 'a space is missing before "#"'],
-  [/must end with a \}/, 'a closing } is missing'],
-  [/must end with a \]/, 'a closing ] is missing'],
+  [/end with a \}/, 'a closing } is missing'],
+  [/end with a \]/, 'a closing ] is missing'],
 ];
 
 /** `key` is the name of a duplicate key, where it is a plain word. */
-export function yamlSentence(code: Code, text: string, key?: string): { message: string; hint: string } {
+export function yamlSentence(code: Code, text: string, key?: string): { message: string; hint?: string } {
   const [message, hint] = sentences[code];
   if (key !== undefined) return { message: `key "${key}" stands here twice`, hint };
   const detail = details.find(([pattern]) => pattern.test(text));
-  return { message: detail?.[1] ?? message, hint };
+  return detail === undefined ? { message, hint } : { message: detail[1] };
 }
