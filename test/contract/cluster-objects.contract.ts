@@ -1,0 +1,176 @@
+/** The second half of the contract of a `Cluster`: volumes, surge, leases, events, rights; and watches on a bad wire. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { listAt, type JsonRecord } from '../../src/cluster/json.ts';
+import { Bench, never, otherUid, podPath, type ClusterWorld } from './cluster-bench.ts';
+
+const hash = '5b86b64c6f';
+
+export function clusterObjectsContract(name: string, start: () => Promise<ClusterWorld>): void {
+  describe(`a cluster, ${name}`, () => {
+    let bench: Bench;
+    beforeEach(async () => {
+      bench = new Bench(await start());
+    });
+    afterEach(async () => {
+      await bench.world.stop();
+    });
+
+    releaseLaws(() => bench);
+    leaseLaws(() => bench);
+    rightLaws(() => bench);
+
+    it('volumes that are attached to the node are named, no others', async () => {
+      const { admin } = bench;
+      admin.attachment('csi-2', 'node-a', true);
+      admin.attachment('csi-1', 'node-a', true);
+      admin.attachment('csi-3', 'node-b', true);
+      admin.attachment('csi-4', 'node-a', false);
+      expect(await bench.drive(bench.cluster.attachedVolumes('node-a', never))).toEqual(['csi-1', 'csi-2']);
+    });
+
+    it('an announcement is an Event on the node', async () => {
+      const { admin, cluster } = bench;
+      await bench.viewWith(({ nodes }) => nodes.length === 1);
+      await bench.drive(cluster.announce('node-a', 'MaintenanceStarted', 'cordoned for run-1', never));
+      const events = listAt(admin.read('/apis/events.k8s.io/v1/namespaces/default/events'), 'items') as JsonRecord[];
+      const ours = events.filter((event) => event['reason'] === 'MaintenanceStarted');
+      expect(ours).toHaveLength(1);
+      expect(ours[0]).toMatchObject({ note: 'cordoned for run-1', regarding: { kind: 'Node', name: 'node-a' } });
+    });
+
+    it('the version is that of the server', async () => {
+      expect(await bench.drive(bench.cluster.version(never))).toMatch(/^v\d+\.\d+/);
+    });
+  });
+}
+
+function releaseLaws(bench: () => Bench): void {
+  describe('release from a ReplicaSet', () => {
+    it('changes the label and puts the very same value back', async () => {
+      const pod = bench().admin.replica(hash, 'RollingUpdate');
+      expect(await bench().setReleased(pod, true)).toBe('changed');
+      expect(bench().admin.labels(pod)['pod-template-hash']).not.toBe(hash);
+      expect(await bench().setReleased(pod, true)).toBe('unchanged');
+      expect(await bench().setReleased(pod, false)).toBe('changed');
+      expect(bench().admin.labels(pod)['pod-template-hash']).toBe(hash);
+      expect(await bench().setReleased(pod, false)).toBe('unchanged');
+    });
+
+    it('touches no replacement of the same name', async () => {
+      const pod = bench().admin.replica(hash, 'RollingUpdate');
+      expect(await bench().setReleased({ ...pod, uid: otherUid }, true)).toBe('gone');
+      expect(await bench().setReleased({ ...pod, name: 'nobody' }, true)).toBe('gone');
+      expect(bench().admin.labels(pod)['pod-template-hash']).toBe(hash);
+    });
+
+    it('the workload is known before and after', async () => {
+      const pod = bench().admin.replica(hash, 'Recreate');
+      const expected = { name: `web-${hash}`, wanted: 1, recreates: true };
+      expect(await bench().workload(pod)).toMatchObject(expected);
+      await bench().setReleased(pod, true);
+      // What the ReplicaSet's controller does with a pod that its selector no longer finds.
+      bench().admin.merge(podPath(pod), { metadata: { ownerReferences: null } });
+      expect(await bench().workload(pod)).toMatchObject(expected);
+    });
+
+    it('a pod of no ReplicaSet has no workload', async () => {
+      const pod = bench().admin.pod('single', { app: 'single' });
+      expect(await bench().workload(pod)).toBeUndefined();
+    });
+  });
+}
+
+function leaseLaws(bench: () => Bench): void {
+  describe('the lease of a node', () => {
+    it('has one holder, who may hold it again', async () => {
+      expect(await bench().hold('pitcrew')).toBe('held');
+      expect(await bench().hold('pitcrew')).toBe('held');
+      expect(await bench().hold('node-maintenance')).toEqual({ by: 'pitcrew' });
+    });
+
+    it('is given back by its holder alone', async () => {
+      await bench().hold('pitcrew');
+      await bench().release('node-maintenance');
+      expect(await bench().hold('node-maintenance')).toEqual({ by: 'pitcrew' });
+      await bench().release('pitcrew');
+      await bench().release('pitcrew');
+      expect(await bench().hold('node-maintenance')).toBe('held');
+    });
+
+    it('that has run out can be taken over', async () => {
+      await bench().hold('node-maintenance', 1);
+      await bench().sleep(1500);
+      expect(await bench().hold('pitcrew')).toBe('held');
+      expect(await bench().hold('node-maintenance')).toEqual({ by: 'pitcrew' });
+    });
+
+    it('of two who ask at the same moment, one gets it', async () => {
+      const { cluster } = bench();
+      const asked = ['one', 'two'].map((holder) => cluster.holdNodeLease('node-a', holder, 3600, never));
+      const answers = await bench().drive(Promise.all(asked));
+      expect(answers.filter((answer) => answer === 'held')).toHaveLength(1);
+    });
+  });
+}
+
+function rightLaws(bench: () => Bench): void {
+  describe('rights', () => {
+    it('are complete, or those that are missing are named', async () => {
+      const { admin, cluster } = bench();
+      expect(await bench().drive(cluster.missingRights(never))).toEqual([]);
+      admin.revoke('patch', 'nodes');
+      const missing = await bench().drive(cluster.missingRights(never));
+      expect(missing).toMatchObject([{ verb: 'patch', group: '', resource: 'nodes' }]);
+    });
+
+    it('a missing one halts, and says which it is', async () => {
+      bench().admin.revoke('patch', 'nodes');
+      const error = await bench().errorOf(bench().cluster.cordon('node-a', 'run-1', 'x', never));
+      expect(error).toMatchObject({ code: 'cluster/forbidden', disposition: 'halt' });
+      expect(error.message).toMatch(/patch.*nodes/);
+    });
+  });
+}
+
+/** For clusters behind a wire: what happens to watches must not be seen in the view. */
+export function watchContract(name: string, start: () => Promise<ClusterWorld>): void {
+  describe(`the watches of a cluster, ${name}`, () => {
+    let bench: Bench;
+    beforeEach(async () => {
+      bench = new Bench(await start());
+    });
+    afterEach(async () => {
+      await bench.world.stop();
+    });
+
+    const cut = (): void => {
+      if (!bench.world.cutWatches) throw new Error('no wire to cut');
+      bench.world.cutWatches();
+    };
+    const withPods = async (names: string) =>
+      await bench.viewWith(({ pods }) => pods.map((pod) => pod.name).join() === names);
+
+    it('survive a connection that is cut, and miss nothing meanwhile', async () => {
+      bench.admin.pod('a', {});
+      await withPods('a');
+      for (const name of ['b', 'c', 'd']) {
+        cut();
+        bench.admin.pod(name, {});
+      }
+      expect((await withPods('a,b,c,d')).nodes).toHaveLength(1);
+    });
+
+    it('survive a server that no longer remembers where they were', async () => {
+      bench.admin.pod('a', {});
+      const kept = bench.admin.pod('b', {});
+      await withPods('a,b');
+      cut();
+      // All in one go, before the watch can come back: more changes than the server keeps, and among them a removal.
+      bench.admin.ask('DELETE', '/api/v1/namespaces/shop/pods/a', { gracePeriodSeconds: 0 });
+      for (let write = 0; write < 2500; write += 1) {
+        bench.admin.merge(podPath(kept), { metadata: { annotations: { write: String(write) } } });
+      }
+      expect((await withPods('b')).pods[0]?.annotations['write']).toBe('2499');
+    });
+  });
+}
