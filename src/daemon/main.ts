@@ -1,0 +1,174 @@
+/**
+ * The composition root: wires adapters to the engine, serves the API, and takes everything down again in order.
+ *
+ * It decides nothing about maintenance. Stopping it stops no run: what was going on is in the journal, and goes on when
+ * a daemon is there again.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import path from 'node:path';
+import { Redis } from 'ioredis';
+import { BullMqWakeUps } from '../adapters/bullmq/bullmq-wake-ups.ts';
+import { connectKubernetes } from '../adapters/kubernetes/connect.ts';
+import { parseRedisUrl } from '../adapters/redis/address.ts';
+import { RedisJournal } from '../adapters/redis/redis-journal.ts';
+import { RedisLeases } from '../adapters/redis/redis-leases.ts';
+import { redisClientOptions, RedisLink } from '../adapters/redis/redis-link.ts';
+import { FolderDocuments } from '../adapters/system/documents.ts';
+import { startRedisServer } from '../adapters/system/redis-server.ts';
+import { SecretStore } from '../adapters/system/secrets.ts';
+import { SystemClock, SystemRandom } from '../adapters/system/system-clock.ts';
+import { startApi, type Listen } from '../api/server.ts';
+import { Engine } from '../engine/engine.ts';
+import { RunLog } from '../engine/run-log.ts';
+import { createOperations } from '../engine/run-operations.ts';
+import type { EngineWorld } from '../engine/world.ts';
+import { MaintenanceError } from '../errors/maintenance-error.ts';
+import { EvictMover } from '../movers/evict.ts';
+import { SurgeMover } from '../movers/surge.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { RedisAddress } from '../ports/redis-address.ts';
+import { createLogger } from '../telemetry/logger.ts';
+import { RealConnections } from './connections.ts';
+import { Teardown } from './teardown.ts';
+
+export interface DaemonOptions {
+  readonly data: string;
+  readonly documents: readonly string[];
+  readonly redis?: string;
+  readonly kubeconfig?: string;
+  readonly context?: string;
+  readonly listen?: string;
+  readonly sites?: readonly string[];
+  readonly knownHosts?: string;
+}
+
+const sweepMs = 5_000;
+
+/** Runs until the signal ends it; rejects only where it cannot start. */
+export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Promise<void> {
+  await mkdir(options.data, { recursive: true, mode: 0o700 });
+  const secrets = new SecretStore();
+  const kept: string[] = [];
+  const logger = createLogger({ level: 'info', redact: () => [...secrets.known(), ...kept] });
+  const teardown = new Teardown(logger);
+  try {
+    const address = await redisAddress(options, signal, teardown);
+    if (address.password !== undefined) kept.push(address.password);
+    const token = await readOrMakeToken(options.data);
+    kept.push(token);
+    await compose({ options, signal, logger, secrets, address, token, teardown });
+    logger.info({ data: options.data }, 'daemon is ready');
+    await ended(signal);
+    logger.info({}, 'daemon is stopping; runs go on when a daemon is there again');
+  } finally {
+    await teardown.run();
+  }
+}
+
+interface Parts {
+  readonly options: DaemonOptions;
+  readonly signal: AbortSignal;
+  readonly logger: Logger;
+  readonly secrets: SecretStore;
+  readonly address: RedisAddress;
+  readonly token: string;
+  readonly teardown: Teardown;
+}
+
+async function compose({ options, signal, logger, secrets, address, token, teardown }: Parts): Promise<void> {
+  const clock = new SystemClock();
+  const random = new SystemRandom();
+  const link = new RedisLink(address, { logger });
+  teardown.add('redis', () => link.close());
+  const journal = new RedisJournal(link);
+  const leases = new RedisLeases(link, { holder: `${hostname()}/${process.pid}`, logger });
+  const wakeUps = new BullMqWakeUps({
+    connect: (more) => new Redis({ ...redisClientOptions(address), ...more }),
+    logger,
+  });
+  teardown.add('queue', () => wakeUps.close());
+  const { kubeconfig, context } = options;
+  const cluster = await connectKubernetes({ kubeconfig, context, clock, random, logger, signal });
+  teardown.add('kubernetes', () => cluster.stop());
+  const knownHostsFile = options.knownHosts ?? path.join(options.data, 'known_hosts');
+  const connections = new RealConnections({ secrets, clock, random, knownHostsFile });
+  teardown.add('ssh', () => connections.close());
+  const documents = new FolderDocuments(options.documents);
+  const movers = { surge: new SurgeMover(cluster), evict: new EvictMover(cluster) };
+  const world: EngineWorld = { clock, random, logger, cluster, connections, movers, journal, leases, wakeUps };
+  const log = new RunLog(journal, clock);
+
+  const describeStore = async (): Promise<string> =>
+    `${link.where}, ${(await journal.runIds()).length} runs in the journal`;
+  const operations = createOperations({ world, log, documents, describeStore });
+  for (const listen of listenOn(options)) {
+    const api = await startApi({ operations, listen, token, logger, signal });
+    teardown.add('api', () => api.stop());
+    logger.info({ address: api.address }, 'API is listening');
+  }
+  const sites = options.sites ?? (await sitesOf(documents, logger));
+  const engine = new Engine(world, log, { sites, sweepMs });
+  await engine.start();
+  teardown.add('engine', () => engine.stop());
+}
+
+/** Redis of our own, with its append-only file in the data folder, unless one is named. */
+async function redisAddress(options: DaemonOptions, signal: AbortSignal, teardown: Teardown): Promise<RedisAddress> {
+  if (options.redis !== undefined) return parseRedisUrl(options.redis);
+  const server = await startRedisServer({ folder: path.join(options.data, 'redis'), signal });
+  teardown.add('redis-server', () => server.stop());
+  return server.address;
+}
+
+/** Whoever can read this file may start and stop maintenance. */
+async function readOrMakeToken(data: string): Promise<string> {
+  const file = path.join(data, 'token');
+  try {
+    return (await readFile(file, 'utf8')).trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    const token = randomBytes(32).toString('base64url');
+    await writeFile(file, `${token}\n`, { mode: 0o600, flag: 'wx' });
+    return token;
+  }
+}
+
+function listenOn({ data, listen }: DaemonOptions): Listen[] {
+  const socket = { socket: path.join(data, 'daemon.sock') };
+  if (listen === undefined) return [socket];
+  const url = URL.parse(`http://${listen}`);
+  if (!url || url.port === '') {
+    throw new MaintenanceError(
+      'run/refused',
+      'halt',
+      `--listen takes HOST:PORT on the loopback interface, not "${listen}"`,
+    );
+  }
+  return [socket, { host: url.hostname.replaceAll(/^\[|\]$/g, ''), port: Number(url.port) }];
+}
+
+/** Documents that do not parse must not keep a daemon with unfinished runs from going on with them. */
+async function sitesOf(documents: FolderDocuments, logger: Logger): Promise<string[]> {
+  try {
+    const { servers, warnings } = await documents.read();
+    for (const warning of warnings) logger.warn({ warning }, 'warning in the documents');
+    const sites = [...new Set(servers.map((server) => server.site))].sort();
+    return sites.length > 0 ? sites : ['default'];
+  } catch (error) {
+    if (!(error instanceof MaintenanceError)) throw error;
+    logger.error(
+      { code: error.code, message: error.message },
+      'documents cannot be used; unfinished runs go on, new ones cannot start',
+    );
+    return ['default'];
+  }
+}
+
+async function ended(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
