@@ -34,6 +34,14 @@ export function completeNode(draft: Draft): Draft {
   };
 }
 
+/** A new node is not ready until its kubelet says so, and until then nothing may land on it. */
+export function admitNode(draft: Draft): Draft {
+  const key = 'node.kubernetes.io/not-ready';
+  const taints = listAt(draft.spec, 'taints');
+  if (taints.some((taint) => textAt(taint, 'key') === key)) return draft;
+  return withSpec(draft, (spec) => ({ ...spec, taints: [...taints, { key, effect: 'NoSchedule' }] }));
+}
+
 export function completeNamespace(draft: Draft): Draft {
   const metadata = draft.metadata ?? {};
   const labels = { 'kubernetes.io/metadata.name': textAt(metadata, 'name'), ...recordAt(metadata, 'labels') };

@@ -49,6 +49,8 @@ export interface Kind<T extends ApiObject = ApiObject> {
   readonly verbs: readonly string[];
   /** Fills in what the writer left out, on create and on update. */
   readonly complete?: (draft: Draft) => Draft;
+  /** Like `complete`, on create alone. */
+  readonly admit?: (draft: Draft) => Draft;
   /** The status that a new object starts with, whatever the writer said. */
   readonly initialStatus?: (draft: Draft) => unknown;
   /** Fields of `spec` that `fieldValidation=Strict` knows; none: everything is let through. */
@@ -85,6 +87,7 @@ export const kinds = {
     namespaced: false,
     hasStatus: true,
     shortNames: ['no'],
+    admit: defaults.admitNode,
     complete: defaults.completeNode,
     specFields: new Set(['podCIDR', 'podCIDRs', 'providerID', 'taints', 'configSource', 'unschedulable', 'externalID']),
   }),

@@ -105,7 +105,11 @@ export interface PodSpec {
       readonly requiredDuringSchedulingIgnoredDuringExecution?: {
         readonly nodeSelectorTerms: readonly {
           readonly matchExpressions?: SelectorObject['matchExpressions'];
-          readonly matchFields?: readonly { readonly key: string; readonly values: readonly string[] }[];
+          readonly matchFields?: readonly {
+            readonly key: string;
+            readonly operator: string;
+            readonly values: readonly string[];
+          }[];
         }[];
       };
     };

@@ -55,6 +55,7 @@ export class Registry {
     };
     let draft: Draft = { ...body, kind: kind.kind, apiVersion: apiVersionOf(kind), metadata: { ...metadata } };
     for (const admit of this.admitters) draft = admit(kind, draft);
+    draft = kind.admit?.(draft) ?? draft;
     draft = kind.complete?.(draft) ?? draft;
     if (kind.initialStatus) draft = { ...draft, status: kind.initialStatus(draft) };
     if (this.store.get(kind, metadata.namespace, name)) throw refusal.alreadyExists(kind, name);

@@ -1,0 +1,57 @@
+/** All controllers of one simulated cluster on one clock. It only brings them together and tells them of changes. */
+import type { KubernetesApi } from './api.ts';
+import { Cleanup } from './controllers/cleanup.ts';
+import { defaultTimes, PodIndex, type Context, type Controller, type ControllerTimes } from './controllers/context.ts';
+import { DaemonSetController } from './controllers/daemon-set.ts';
+import { DeploymentController } from './controllers/deployment.ts';
+import { DisruptionController } from './controllers/disruption.ts';
+import { Kubelets } from './controllers/kubelet.ts';
+import { NodeLifecycle } from './controllers/node-lifecycle.ts';
+import { ReplicaSetController } from './controllers/replica-set.ts';
+import { Scheduler } from './controllers/scheduler.ts';
+import { StatefulSetController } from './controllers/stateful-set.ts';
+import { VolumeController } from './controllers/volumes.ts';
+import { Timers } from './timers.ts';
+
+export class ControlPlane {
+  readonly timers: Timers;
+  readonly kubelets: Kubelets;
+  readonly pods: PodIndex;
+  readonly #stopListening: () => void;
+
+  constructor(api: KubernetesApi, times: Partial<ControllerTimes> = {}) {
+    const { registry, store } = api;
+    this.timers = new Timers(registry.clock);
+    // First of all listeners, so that every controller sees an index that knows of the change.
+    this.pods = new PodIndex(store);
+    const context: Context = {
+      registry,
+      store,
+      timers: this.timers,
+      times: { ...defaultTimes, ...times },
+      pods: this.pods,
+    };
+    const lifecycle = new NodeLifecycle(context);
+    this.kubelets = new Kubelets(context, lifecycle);
+    const controllers: readonly Controller[] = [
+      new DeploymentController(context),
+      new ReplicaSetController(context),
+      new StatefulSetController(context),
+      new DaemonSetController(context),
+      new Scheduler(context),
+      this.kubelets,
+      lifecycle,
+      new DisruptionController(context),
+      new VolumeController(context),
+      new Cleanup(context, api.kinds),
+    ];
+    this.#stopListening = store.subscribe((change) => {
+      for (const controller of controllers) controller.onChange(change);
+    });
+  }
+
+  stop(): void {
+    this.#stopListening();
+    this.timers.stop();
+  }
+}

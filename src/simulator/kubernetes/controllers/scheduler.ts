@@ -1,0 +1,210 @@
+/**
+ * The scheduler: filters by what a node forbids or lacks, then takes the emptiest, and the first by name among equals.
+ * A pod that fits nowhere waits, and is looked at again when a node or the room on it changes.
+ */
+import { cpuMillisOf, memoryBytesOf } from '../../../cluster/quantity.ts';
+import { isTolerated, matchesSelector } from '../../../cluster/scheduling.ts';
+import { parsePod } from '../../../cluster/parse.ts';
+import { kinds } from '../kinds.ts';
+import { controllerOf, isFinished, withCondition, type NodeObject, type PodObject } from '../objects.ts';
+import type { Change } from '../store.ts';
+import { DirtyKeys } from '../timers.ts';
+import { boundPod } from '../verbs.ts';
+import { keyOf, splitKey, type Context, type Controller } from './context.ts';
+
+interface Room {
+  cpuMillis: number;
+  memoryBytes: number;
+  pods: number;
+}
+
+/** Specs are shared between versions of a pod, so they are reckoned up once. */
+const requestsBySpec = new WeakMap<object, { cpuMillis: number; memoryBytes: number }>();
+
+function requestsOf(pod: PodObject): { cpuMillis: number; memoryBytes: number } {
+  const known = requestsBySpec.get(pod.spec);
+  if (known) return known;
+  const { requests } = parsePod(pod);
+  requestsBySpec.set(pod.spec, requests);
+  return requests;
+}
+
+const unschedulableTaint = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' };
+
+export class Scheduler implements Controller {
+  readonly #context: Context;
+  readonly #dirty: DirtyKeys;
+  readonly #waiting = new Set<string>();
+
+  constructor(context: Context) {
+    this.#context = context;
+    this.#dirty = new DirtyKeys(context.timers, context.times.scheduleMs, (key) => this.#schedule(key));
+  }
+
+  onChange({ kind, type, object, previous }: Change): void {
+    if (kind === kinds.pods) {
+      const pod = object as PodObject;
+      if (type === 'DELETED') this.#waiting.delete(keyOf(pod));
+      if (type !== 'DELETED' && pod.spec.nodeName === undefined) {
+        if (type === 'ADDED' || pod.spec !== previous?.spec) this.#dirty.add(keyOf(pod));
+      }
+      if (type === 'DELETED' || (isFinished(pod) && !isFinished(previous as PodObject))) this.#retry();
+    }
+    if (kind === kinds.nodes && type !== 'DELETED' && hasChangedForPods(object as NodeObject, previous)) this.#retry();
+  }
+
+  #retry(): void {
+    for (const key of this.#waiting) this.#dirty.add(key);
+  }
+
+  #schedule(key: string): void {
+    const { store, registry } = this.#context;
+    const [namespace, name] = splitKey(key);
+    const pod = store.get(kinds.pods, namespace, name);
+    this.#waiting.delete(key);
+    if (!pod || pod.spec.nodeName !== undefined || pod.metadata.deletionTimestamp !== undefined) return;
+    const node = this.#choose(pod);
+    if (node !== undefined) {
+      store.replace(kinds.pods, pod, boundPod(registry, pod, node));
+      return;
+    }
+    this.#waiting.add(key);
+    const message = `0/${store.list(kinds.nodes).length} nodes are available`;
+    const condition = { type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message, lastProbeTime: null };
+    registry.setStatus(kinds.pods, pod, {
+      ...pod.status,
+      conditions: withCondition(pod.status.conditions, { ...condition, lastTransitionTime: registry.now() }),
+    });
+  }
+
+  #choose(pod: PodObject): string | undefined {
+    let best: { name: string; disliked: number; score: number } | undefined;
+    // Sorted by name, and only a better one takes over: ties fall to the first name.
+    for (const node of this.#context.store.list(kinds.nodes)) {
+      if (!isAllowedOn(pod, node) || !this.#isApart(pod, node)) continue;
+      const score = this.#score(pod, node);
+      if (score === undefined) continue;
+      const disliked = dislikesOf(pod, node);
+      const isBetter = !best || disliked < best.disliked || (disliked === best.disliked && score > best.score);
+      if (isBetter) best = { name: node.metadata.name, disliked, score };
+    }
+    return best?.name;
+  }
+
+  /** Free share of the node with the pod on it, less for every sibling that is there; `undefined`: no room. */
+  #score(pod: PodObject, node: NodeObject): number | undefined {
+    const { allocatable = {} } = node.status;
+    const room: Room = {
+      cpuMillis: cpuMillisOf(allocatable['cpu']),
+      memoryBytes: memoryBytesOf(allocatable['memory']),
+      pods: memoryBytesOf(allocatable['pods']),
+    };
+    const total = { ...room };
+    const owner = controllerOf(pod)?.uid;
+    let siblings = 0;
+    for (const other of [pod, ...this.#context.pods.onNode(node.metadata.name).values()]) {
+      if (isFinished(other)) continue;
+      const requests = requestsOf(other);
+      room.cpuMillis -= requests.cpuMillis;
+      room.memoryBytes -= requests.memoryBytes;
+      room.pods -= 1;
+      if (other !== pod && owner !== undefined && controllerOf(other)?.uid === owner) siblings += 1;
+    }
+    const { cpuMillis, memoryBytes } = requestsOf(pod);
+    const isFull = room.pods < 0 || (cpuMillis > 0 && room.cpuMillis < 0) || (memoryBytes > 0 && room.memoryBytes < 0);
+    if (isFull) return undefined;
+    const free = (shareOf(room.cpuMillis, total.cpuMillis) + shareOf(room.memoryBytes, total.memoryBytes)) / 2;
+    return Math.round(free * 100) - 20 * siblings;
+  }
+
+  /** Required anti-affinity, asked of the pod and of those that are there already. */
+  #isApart(pod: PodObject, node: NodeObject): boolean {
+    const own = antiAffinityOf(pod);
+    const isHostOnly = own.every((term) => term.topologyKey === hostnameLabel);
+    const others = isHostOnly ? [...this.#context.pods.onNode(node.metadata.name).values()] : this.#bound();
+    return others.every((other) => {
+      if (isFinished(other) || other.metadata.namespace !== pod.metadata.namespace) return true;
+      return (
+        !repels(own, other, this.#isTogether(node, other)) &&
+        !repels(antiAffinityOf(other), pod, this.#isTogether(node, other))
+      );
+    });
+  }
+
+  #bound(): PodObject[] {
+    return this.#context.store.list(kinds.pods).filter((pod) => pod.spec.nodeName !== undefined);
+  }
+
+  #isTogether(node: NodeObject, other: PodObject): (topologyKey: string) => boolean {
+    return (topologyKey) => {
+      if (other.spec.nodeName === node.metadata.name) return true;
+      const there = this.#context.store.get(kinds.nodes, undefined, other.spec.nodeName ?? '');
+      const value = node.metadata.labels?.[topologyKey];
+      return value !== undefined && there?.metadata.labels?.[topologyKey] === value;
+    };
+  }
+}
+
+function shareOf(left: number, total: number): number {
+  return total > 0 ? Math.max(0, left) / total : 0;
+}
+
+const hostnameLabel = 'kubernetes.io/hostname';
+
+interface AntiAffinityTerm {
+  readonly labelSelector?: Parameters<typeof matchesSelector>[0];
+  readonly topologyKey: string;
+}
+
+function antiAffinityOf(pod: PodObject): readonly AntiAffinityTerm[] {
+  return pod.spec.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? [];
+}
+
+function repels(
+  terms: readonly AntiAffinityTerm[],
+  other: PodObject,
+  isTogether: (topologyKey: string) => boolean,
+): boolean {
+  return terms.some(
+    (term) =>
+      term.labelSelector !== undefined &&
+      isTogether(term.topologyKey) &&
+      matchesSelector(term.labelSelector, other.metadata.labels ?? {}),
+  );
+}
+
+function isAllowedOn(pod: PodObject, node: NodeObject): boolean {
+  const { spec, metadata } = node;
+  const tolerations = pod.spec.tolerations ?? [];
+  const labels = metadata.labels ?? {};
+  if (spec.unschedulable === true && !isTolerated(unschedulableTaint, tolerations)) return false;
+  const forbids = (spec.taints ?? []).some(
+    (taint) => taint.effect !== 'PreferNoSchedule' && !isTolerated(taint, tolerations),
+  );
+  if (forbids) return false;
+  if (Object.entries(pod.spec.nodeSelector ?? {}).some(([key, value]) => labels[key] !== value)) return false;
+  const terms = pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
+  if (!terms) return true;
+  return terms.some(({ matchExpressions = [], matchFields = [] }) => {
+    const byName = matchFields.every(({ key, values }) => key === 'metadata.name' && values.includes(metadata.name));
+    return byName && matchesSelector({ matchExpressions }, labels);
+  });
+}
+
+/** `PreferNoSchedule` is no wall, but any other node comes first. */
+function dislikesOf(pod: PodObject, node: NodeObject): number {
+  const tolerations = pod.spec.tolerations ?? [];
+  return (node.spec.taints ?? []).filter(
+    (taint) => taint.effect === 'PreferNoSchedule' && !isTolerated(taint, tolerations),
+  ).length;
+}
+
+/** Conditions and annotations change nothing about what fits. */
+function hasChangedForPods(node: NodeObject, before: Change['previous']): boolean {
+  const previous = before as NodeObject | undefined;
+  return (
+    node.spec !== previous?.spec ||
+    node.metadata.labels !== previous.metadata.labels ||
+    node.status.allocatable !== previous.status.allocatable
+  );
+}
