@@ -10,6 +10,7 @@ import { InvariantError, MaintenanceError } from '../../errors/maintenance-error
 import type { Clock, Random } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import { errorOf, isStatus, unreachableError } from './api-answers.ts';
+import { SortedViews } from './sorted-views.ts';
 import type { ApiRequest, ApiTransport, WatchEvent } from './transport.ts';
 
 export interface WatchTimes {
@@ -41,8 +42,7 @@ export class WatchedList<View> {
   readonly #path: string;
   readonly #parse: (object: unknown) => View;
   readonly #tools: WatchTools;
-  #views = new Map<string, View>();
-  #sorted: readonly View[] | undefined;
+  #views = new SortedViews<View>();
   /** Where to go on from; empty: list first. */
   #version = '';
   #failures = 0;
@@ -57,10 +57,9 @@ export class WatchedList<View> {
     this.#tools = tools;
   }
 
-  /** In a steady order, and the same array until something changes. */
+  /** In the order of namespace and name, and the same array until something changes. */
   get views(): readonly View[] {
-    this.#sorted ??= [...this.#views.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, view]) => view);
-    return this.#sorted;
+    return this.#views.all;
   }
 
   get isSynced(): boolean {
@@ -105,25 +104,25 @@ export class WatchedList<View> {
   }
 
   async #list(signal: AbortSignal): Promise<void> {
-    const views = new Map<string, View>();
+    let entries: [string, View][] = [];
     let limit: number | undefined = pageItemsMax;
     let continued = '';
     let version = '';
     do {
       try {
         const page = await this.#page({ limit, continue: continued || undefined }, signal);
-        for (const item of page.items) views.set(keyOf(item), this.#parse(item));
+        for (const item of page.items) entries.push([keyOf(item), this.#parse(item)]);
         ({ version, continued } = page);
       } catch (error) {
         if (!(isStatus(error, 410) && continued)) throw error;
         // The pages took too long and their version is gone: all in one piece, as client-go does it.
-        views.clear();
+        entries = [];
         continued = '';
         limit = undefined;
         version = '';
       }
     } while (continued || !version);
-    this.#views = views;
+    this.#views = SortedViews.from(entries);
     this.#version = version;
     this.#synced = true;
     this.#noteContact();
@@ -201,7 +200,6 @@ export class WatchedList<View> {
   }
 
   #noteChange(): void {
-    this.#sorted = undefined;
     this.#tools.onChange();
   }
 
