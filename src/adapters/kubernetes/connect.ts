@@ -51,8 +51,7 @@ export interface ConnectOptions {
 export async function connectKubernetes(options: ConnectOptions): Promise<KubernetesCluster> {
   options.signal?.throwIfAborted();
   const config = loadConfig(options);
-  const server = config.getCurrentCluster()?.server;
-  if (!server || !URL.canParse(server)) throw unusable('names no cluster with a server address');
+  const server = serverOf(config, options);
   const times = { ...defaultTimes, ...options.times };
   const transport = new ApiTransport(config, server, { requestTimeoutMs: times.requestMs });
   const cluster = new KubernetesCluster({
@@ -88,6 +87,23 @@ function loadConfig(options: ConnectOptions): KubeConfig {
     config.setCurrentContext(options.context);
   }
   return config;
+}
+
+/** What the library puts in place of a kubeconfig that it did not find. */
+const fallbackServer = 'http://localhost:8080';
+
+function serverOf(config: KubeConfig, options: ConnectOptions): string {
+  const { server = '', skipTLSVerify = false } = config.getCurrentCluster() ?? {};
+  const isDefault = options.kubeconfig === undefined && !options.inCluster;
+  if (isDefault && server === fallbackServer) throw unusable('was not found: set KUBECONFIG, or name one');
+  if (!URL.canParse(server)) {
+    throw unusable(
+      options.inCluster ? 'of a pod was not found: not inside a cluster' : 'names no server for its context',
+    );
+  }
+  // A token would travel in the clear. Said aloud in the kubeconfig, it may: loopback, tests.
+  if (server.startsWith('http:') && !skipTLSVerify) throw unusable(`names a server without TLS: ${server}`);
+  return server;
 }
 
 function unusable(why: string): MaintenanceError {

@@ -68,3 +68,11 @@ it('a kubeconfig that is missing is named', async () => {
 it('a kubeconfig without a cluster is refused', async () => {
   await expect(connect('{}')).rejects.toMatchObject({ disposition: 'halt' });
 });
+
+it('a server without TLS is refused, unless the kubeconfig says that it is meant', async () => {
+  const clusters = [{ name: 'c', cluster: { server: 'http://127.0.0.1:1' } }];
+  await expect(connect(JSON.stringify({ ...config, clusters }))).rejects.toMatchObject({
+    disposition: 'halt',
+    message: expect.stringContaining('without TLS') as string,
+  });
+});
