@@ -25,24 +25,18 @@ const anyone: readonly Rule[] = [
 const rolesByUser: Readonly<Record<string, readonly Rule[]>> = {
   [adminUser]: [{ verbs: ['*'], groups: ['*'], resources: ['*'] }],
   [viewerUser]: [...anyone, { verbs: readVerbs, groups: ['*'], resources: ['*'] }],
-  /** What the orchestrator needs, and no more. */
+  /** What the orchestrator needs, and no more: a right that it comes to need has to be added here, and to its role. */
   [pitcrewUser]: [
     ...anyone,
-    { verbs: readVerbs, groups: ['*'], resources: ['*'] },
-    { verbs: ['patch', 'update'], groups: [''], resources: ['nodes', 'nodes/status', 'pods', 'pods/status'] },
+    { verbs: readVerbs, groups: [''], resources: ['nodes', 'pods'] },
+    { verbs: ['patch'], groups: [''], resources: ['nodes', 'nodes/status', 'pods'] },
     { verbs: ['create'], groups: [''], resources: ['pods/eviction'] },
-    { verbs: ['delete'], groups: [''], resources: ['pods'] },
-    {
-      verbs: ['create', 'update', 'patch', 'delete'],
-      groups: ['coordination.k8s.io'],
-      resources: ['leases'],
-    },
-    { verbs: ['create', 'patch'], groups: ['events.k8s.io', ''], resources: ['events'] },
-    {
-      verbs: ['create', 'update', 'patch', 'delete'],
-      groups: ['admissionregistration.k8s.io'],
-      resources: ['mutatingadmissionpolicies', 'mutatingadmissionpolicybindings'],
-    },
+    { verbs: ['list'], groups: ['apps'], resources: ['replicasets'] },
+    { verbs: ['get'], groups: ['apps'], resources: ['deployments'] },
+    { verbs: readVerbs, groups: ['policy'], resources: ['poddisruptionbudgets'] },
+    { verbs: ['list'], groups: ['storage.k8s.io'], resources: ['volumeattachments'] },
+    { verbs: ['get', 'create', 'update', 'delete'], groups: ['coordination.k8s.io'], resources: ['leases'] },
+    { verbs: ['create'], groups: ['events.k8s.io'], resources: ['events'] },
   ],
 };
 

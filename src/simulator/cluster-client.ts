@@ -1,0 +1,47 @@
+/** Requests to the simulated API in memory, in the name of one user. It knows no meaning of what it carries. */
+import type { JsonRecord } from '../cluster/json.ts';
+import { MaintenanceError } from '../errors/maintenance-error.ts';
+import { errorOf } from './cluster-answers.ts';
+import type { ApiAnswer, KubernetesApi } from './kubernetes/api.ts';
+
+export class ApiClient {
+  readonly #api: KubernetesApi;
+  readonly #user: string;
+
+  constructor(api: KubernetesApi, user: string) {
+    this.#api = api;
+    this.#user = user;
+  }
+
+  ask(method: string, path: string, body?: unknown, contentType?: string): ApiAnswer {
+    const answer = this.#api.handle({
+      method,
+      path,
+      user: this.#user,
+      ...(body !== undefined && { body }),
+      ...(contentType !== undefined && { contentType }),
+    });
+    if (answer.kind === 'watch') throw new MaintenanceError('cluster/refused', 'halt', 'a watch was not asked for');
+    return answer;
+  }
+
+  must(answer: ApiAnswer, what: string): JsonRecord {
+    if (answer.status >= 300) throw errorOf(what, answer);
+    return answer.body as JsonRecord;
+  }
+
+  read(path: string): JsonRecord {
+    return this.must(this.ask('GET', path), `get ${path}`);
+  }
+
+  /** `undefined` for 404. */
+  find(path: string): JsonRecord | undefined {
+    const answer = this.ask('GET', path);
+    return answer.status === 404 ? undefined : this.must(answer, `get ${path}`);
+  }
+
+  patch(path: string, type: 'merge' | 'strategic', body: unknown): void {
+    const contentType = `application/${type === 'merge' ? 'merge-patch' : 'strategic-merge-patch'}+json`;
+    this.must(this.ask('PATCH', path, body, contentType), `patch ${path}`);
+  }
+}
