@@ -1,0 +1,30 @@
+/** `pitcrew plan PLAN`: what a run would do if it started now. Changes nothing. */
+import type { Command } from 'commander';
+import { ExitCode } from '../../errors/codes.ts';
+import type { Run } from '../session.ts';
+import { renderExplanation, renderPlan } from '../render/plan.ts';
+import { sayNext } from './requested.ts';
+
+export function addPlan(program: Command, run: Run): void {
+  program
+    .command('plan')
+    .argument('<plan>', 'name of the plan')
+    .option('--explain <server>', 'every pod of this server: how it would move, or why it cannot')
+    .description('preview of a run: waves, how the pods move, what blocks them')
+    .action((plan: string, options: { explain?: string }, command: Command) =>
+      run(command, async (session) => {
+        const { explain } = options;
+        const client = await session.client();
+        const preview = await client.preview(plan);
+        await session.print(preview, () =>
+          explain === undefined
+            ? renderPlan(preview, session.view())
+            : renderExplanation(preview, explain, session.view()),
+        );
+        if (session.format !== 'text' || explain !== undefined) return ExitCode.done;
+        const [blocked] = preview.pods.filter(({ verdict }) => verdict === 'blocked');
+        sayNext(session, [...(blocked ? [`plan ${plan} --explain ${blocked.server}`] : []), `start ${plan} --watch`]);
+        return ExitCode.done;
+      }),
+    );
+}

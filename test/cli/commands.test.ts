@@ -1,0 +1,262 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { MaintenanceError } from '../../src/errors/maintenance-error.ts';
+import { buildProgram } from '../../src/cli/program.ts';
+import { temporaryFolder, token, type Served } from '../api/fixture.ts';
+import { runView } from '../api/views.ts';
+import { runHere, serveCli, type Ended, type Handed } from './harness.ts';
+import { busyRun, findings, haltedRun, history, preview, servers } from './samples.ts';
+
+async function withFake(argv: string[], prepare: (served: Served) => void = () => undefined): Promise<Ended & Served> {
+  const served = await serveCli();
+  served.operations.runViews = [busyRun, haltedRun];
+  prepare(served);
+  const ended = await runHere(argv, { env: { PITCREW_SERVER: served.api.address } });
+  return { ...ended, ...served };
+}
+
+function fill({ operations }: Served): void {
+  operations.findings = findings;
+  operations.serverList = servers;
+  operations.entries = history;
+  operations.previews = [preview];
+}
+
+describe('exit codes', () => {
+  it.each([
+    ['0 where it is done', ['status', '2611-a7'], undefined, 0],
+    ['1 where the doctor finds something', ['doctor'], undefined, 1],
+    ['2 for a run that does not exist', ['status', 'nowhere'], undefined, 2],
+    ['2 for an unknown command', ['statsu'], undefined, 2],
+    ['2 for an unknown option', ['status', '--loud'], undefined, 2],
+    ['2 for a missing argument', ['retry', '2611-a7'], undefined, 2],
+    ['2 for output of nothing', ['history', '--output'], undefined, 2],
+    ['2 for a format that is none', ['status', '-o', 'xml'], undefined, 2],
+    ['2 for no command at all', [], undefined, 2],
+    ['0 for help', ['help', 'status'], undefined, 0],
+    ['3 where a document is invalid', ['start', 'x'], 'document/invalid', 3],
+    ['4 where a guard refuses', ['resume', '2611-a7'], 'run/refused', 4],
+    ['5 where the cluster is unreachable', ['servers'], 'cluster/unreachable', 5],
+  ] as const)('%s', async (_law, argv, code, exit) => {
+    const ended = await withFake([...argv], ({ operations }) => {
+      operations.findings = findings;
+      if (code) operations.failure = new MaintenanceError(code, 'halt', 'because');
+    });
+    expect({ code: ended.code, stderr: ended.stderr }).toMatchObject({ code: exit });
+    if (exit >= 2) expect([ended.stdout, ended.stderr.length > 0]).toEqual(['', true]);
+  });
+
+  it('5 where no daemon is, with what to do next', async () => {
+    const data = await temporaryFolder();
+    const ended = await runHere(['status', '--data', data]);
+    expect(ended).toMatchObject({ code: 5, stdout: '' });
+    expect(ended.stderr).toContain('next:  is `pitcrew daemon` running');
+  });
+
+  it('4 for a wrong token', async () => {
+    const served = await serveCli();
+    const env = { PITCREW_SERVER: served.api.address, PITCREW_TOKEN: 'wrong' };
+    expect(await runHere(['servers'], { env })).toMatchObject({ code: 4 });
+  });
+});
+
+describe('-o json and -o yaml', () => {
+  const cases: [string[], unknown][] = [
+    [['status', '2611-a7'], busyRun],
+    [['status'], [busyRun]],
+    [['history'], [busyRun, haltedRun]],
+    [['history', '2611-a7'], history],
+    [['servers'], servers],
+    [['doctor'], findings],
+    [['plan', 'weekly-kernel'], preview],
+    [['start', 'weekly-kernel'], { runId: '2611-a7' }],
+    [['pause', '2611-a7'], { runId: '2611-a7', requested: 'pause' }],
+    [['skip', '2611-a7', 'rack1-01', '--yes'], { runId: '2611-a7', server: 'rack1-01', requested: 'skip' }],
+    [['power', 'rack1-01', 'status'], { server: 'rack1-01', power: 'on' }],
+    [['evacuate', 'rack1-01', '-y'], { runId: 'e-1' }],
+  ];
+  it.each(cases)('%j print the real object on stdout', async (argv, value) => {
+    const asJson = await withFake([...argv, '-o', 'json'], fill);
+    expect(JSON.parse(asJson.stdout)).toEqual(JSON.parse(JSON.stringify(value)));
+    const asYaml = await withFake([...argv, '-o', 'yaml'], fill);
+    expect(parse(asYaml.stdout)).toEqual(JSON.parse(JSON.stringify(value)));
+  });
+
+  it('prints an error as an object on stderr', async () => {
+    const ended = await withFake(['status', 'nowhere', '-o', 'json']);
+    expect(JSON.parse(ended.stderr)).toMatchObject({ error: { code: 'api/not-found' } });
+  });
+});
+
+describe('every state change', () => {
+  const cases: [string[], string][] = [
+    [['start', 'weekly-kernel'], 'start weekly-kernel by anna@ops1'],
+    [['pause', '2611-a7'], 'pause 2611-a7 by anna@ops1'],
+    [['resume', '2611-a7'], 'resume 2611-a7 by anna@ops1'],
+    [['approve', '2611-a7'], 'approve 2611-a7 by anna@ops1'],
+    [['stop', '2611-a7', '--yes'], 'stop 2611-a7 by anna@ops1'],
+    [['retry', '2611-a7', 'rack1-01'], 'retry 2611-a7 rack1-01 by anna@ops1'],
+    [['skip', '2611-a7', 'rack1-01', '--yes'], 'skip 2611-a7 rack1-01 by anna@ops1'],
+    [['power', 'rack1-01', 'on'], 'power rack1-01 on by anna@ops1'],
+    [['power', 'rack1-01', 'off', '--yes'], 'power rack1-01 off by anna@ops1'],
+    [['power', 'rack1-01', 'cycle', '--yes'], 'power rack1-01 cycle by anna@ops1'],
+    [['evacuate', 'rack1-01', '--yes'], 'evacuate rack1-01 by anna@ops1'],
+    [['return', 'rack1-01'], 'return rack1-01 by anna@ops1'],
+  ];
+  it.each(cases)('%j is asked once, in the name of the person, and names the next command', async (argv, asked) => {
+    const ended = await withFake(argv);
+    expect({ asked: ended.operations.asked, code: ended.code }).toEqual({ asked: [asked], code: 0 });
+    const named = [...ended.stderr.matchAll(/`pitcrew ([a-z]+)/g)].map((match) => match[1]);
+    expect(named.length).toBeGreaterThan(0);
+    const known = buildProgram(async () => undefined).commands.map((command) => command.name());
+    expect(known).toEqual(expect.arrayContaining(named));
+    expect(ended.stdout).not.toContain('next:');
+  });
+
+  it.each([
+    [['stop', '2611-a7']],
+    [['skip', '2611-a7', 'rack1-01']],
+    [['power', 'rack1-01', 'off']],
+    [['power', 'rack1-01', 'cycle']],
+    [['evacuate', 'rack1-01']],
+  ])('that is dangerous, as %j, is refused without a terminal and without --yes', async (argv) => {
+    const ended = await withFake(argv);
+    expect({ asked: ended.operations.asked, code: ended.code }).toEqual({ asked: [], code: 2 });
+    expect(ended.stderr).toMatch(/nobody is here to answer[\s\S]*--yes/);
+  });
+});
+
+describe('what is shown', () => {
+  it('status without a run is the only active one, a list of several, or says that there is none', async () => {
+    expect((await withFake(['status'])).stdout).toContain('run 2611-a7 · weekly-kernel · wave 3 of 3');
+    const several = await withFake(['status'], ({ operations }) => {
+      operations.runViews = [busyRun, runView({ runId: 'other' })];
+    });
+    expect(several.stdout).toMatch(/ run +plan[\s\S]*other[\s\S]*2611-a7|2611-a7[\s\S]*other/);
+    expect(several.stderr).toContain('`pitcrew status');
+    const none = await withFake(['status'], ({ operations }) => {
+      operations.runViews = [haltedRun];
+    });
+    expect(none.stdout).toMatch(/^no run is active\n[\s\S]*2611-b2 .*halted/);
+  });
+
+  it('status --watch without an active run is wrong usage, not an endless wait', async () => {
+    const ended = await withFake(['status', '--watch'], ({ operations }) => {
+      operations.runViews = [haltedRun];
+    });
+    expect(ended.code).toBe(2);
+  });
+
+  it('plan names the blocked server to look at and the command that starts it', async () => {
+    const ended = await withFake(['plan', 'weekly-kernel'], ({ operations }) => {
+      operations.previews = [preview];
+    });
+    expect(ended.stdout).toContain('blockers 2');
+    expect(ended.stderr).toContain('`pitcrew plan weekly-kernel --explain rack1-07`');
+    expect(ended.stderr).toContain('`pitcrew start weekly-kernel --watch`');
+  });
+
+  it('the output of a server on request', async () => {
+    const ended = await withFake(['history', '2611-a7', 'rack1-01', '--output'], ({ operations }) => {
+      operations.lines = [{ atMs: 0, step: 'service-1', text: 'Setting up linux-image\n' }];
+    });
+    expect(ended.stdout).toContain('Setting up linux-image');
+    expect(ended.operations.asked).toEqual(['output 2611-a7 rack1-01']);
+  });
+});
+
+describe('the token', () => {
+  it('is taken from a file that is named, before the environment and the file beside the socket', async () => {
+    const served = await serveCli();
+    const file = join(served.folder, 'mine');
+    await writeFile(file, `${token}\n`);
+    await writeFile(join(served.folder, 'token'), 'wrong');
+    const env = { PITCREW_SERVER: served.api.address, PITCREW_TOKEN: 'wrong too' };
+    expect(await runHere(['servers', '--token-file', file], { env })).toMatchObject({ code: 0 });
+    expect(await runHere(['servers', '--token-file', `${file}-not`], { env })).toMatchObject({ code: 3 });
+    const asked = await runHere(['servers'], { env: { ...env, PITCREW_TOKEN: token } });
+    expect(asked).toMatchObject({ code: 0 });
+  });
+
+  it('is in no output, not even in that of an error', async () => {
+    const ended = await withFake(['servers', '-o', 'json'], ({ operations }) => {
+      operations.failure = new Error('inside');
+    });
+    expect(ended.code).toBe(1);
+    expect(ended.stdout + ended.stderr).not.toContain(token);
+    expect(ended.stderr).not.toContain('inside');
+  });
+});
+
+describe('the data folder', () => {
+  it('holds socket and token; ./.pitcrew unless another is named', async () => {
+    const cwd = await temporaryFolder();
+    await mkdir(join(cwd, '.pitcrew'));
+    const here = await runHere(['servers', '-o', 'json'], { cwd });
+    expect(here.stderr).toContain(join(cwd, '.pitcrew', 'daemon.sock'));
+    const named = await runHere(['servers', '-o', 'json', '--data', 'other'], { cwd });
+    expect(named.stderr).toContain(join(cwd, 'other', 'daemon.sock'));
+  });
+});
+
+describe('validate', () => {
+  it('says what is wrong and where, with exit code 3, and 0 for a good document', async () => {
+    const folder = await temporaryFolder();
+    const text = await readFile(join(import.meta.dirname, 'good-inventory.yaml'), 'utf8');
+    await writeFile(join(folder, 'good.yaml'), text);
+    const good = await runHere(['validate', folder]);
+    expect(good).toMatchObject({ code: 0, stdout: '1 document, no problem\n' });
+    await writeFile(join(folder, 'good.yaml'), text.replace('servers:', 'serfers:'));
+    const bad = await runHere(['validate', folder]);
+    expect(bad.code).toBe(3);
+    expect(bad.stdout).toContain('did you mean "servers"?');
+    const asJson = await runHere(['validate', folder, '-o', 'json']);
+    expect(JSON.parse(asJson.stdout)).toMatchObject({ documentCount: 1, problems: [{ line: 4 }, { line: 5 }] });
+  });
+
+  it('without anything to validate is wrong usage', async () => {
+    expect(await runHere(['validate'], { cwd: await temporaryFolder() })).toMatchObject({ code: 2 });
+    expect(await runHere(['validate', '/nowhere/at-all'])).toMatchObject({ code: 3 });
+  });
+});
+
+describe('daemon and demo', () => {
+  it('get their options as they were given, defaults filled in', async () => {
+    const cwd = await temporaryFolder();
+    const handed: Handed = {};
+    expect(await runHere(['daemon'], { cwd }, handed)).toMatchObject({ code: 0 });
+    expect(handed.daemon).toMatchObject({ documents: ['playbooks', 'inventory', 'deploy/plans'] });
+    const argv = ['--data', '/tmp/d', 'daemon', '--documents', 'a', 'b', '--redis', 'redis://127.0.0.1:1/2'];
+    const more = ['--sites', 'fra1', 'ams1', '--listen', '127.0.0.1:7400', '--known-hosts', 'kh', '--context', 'c'];
+    await runHere([...argv, ...more], { cwd }, handed);
+    expect(handed.daemon).toEqual({
+      data: '/tmp/d',
+      documents: ['a', 'b'],
+      redis: 'redis://127.0.0.1:1/2',
+      sites: ['fra1', 'ams1'],
+      listen: '127.0.0.1:7400',
+      knownHosts: 'kh',
+      context: 'c',
+    });
+    const demo = await runHere(['demo', '--keep', '--speed', '2.5', '--folder', 'f'], { cwd }, handed);
+    expect(handed.demo).toEqual({ keep: true, speed: 2.5, folder: 'f' });
+    // The demo can run commands of its own.
+    expect(demo.stdout).toContain('complete -c pitcrew');
+    await runHere(['demo'], { cwd }, handed);
+    expect(handed.demo).toEqual({ keep: false, speed: 1 });
+    expect(await runHere(['demo', '--speed', 'fast'], { cwd })).toMatchObject({ code: 2 });
+  });
+
+  it('a password of Redis is refused in the arguments and taken from the environment', async () => {
+    const handed: Handed = {};
+    const url = 'redis://:hush@127.0.0.1:6379';
+    const refused = await runHere(['daemon', '--redis', url], {}, handed);
+    expect(refused).toMatchObject({ code: 2 });
+    expect(refused.stderr).not.toContain('hush');
+    expect(handed.daemon).toBeUndefined();
+    await runHere(['daemon'], { env: { PITCREW_REDIS: url } }, handed);
+    expect(handed.daemon?.redis).toBe(url);
+  });
+});
