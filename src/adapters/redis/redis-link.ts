@@ -43,6 +43,16 @@ export function redisClientOptions(address: RedisAddress): ClientOptions {
   };
 }
 
+/**
+ * A bare connection that reconnects for ever, for whoever brings its own way of bounding calls (the queue does).
+ * It is silent: whoever uses it says what is the matter.
+ */
+export function connectRedis(address: RedisAddress, options: ClientOptions = {}): Redis {
+  const redis = new Redis({ ...redisClientOptions(address), ...options });
+  redis.on('error', () => undefined);
+  return redis;
+}
+
 /** For people; without the password. */
 export function nameOfRedis(address: RedisAddress): string {
   return address.at.kind === 'socket' ? address.at.path : `${address.at.host}:${address.at.port}`;
