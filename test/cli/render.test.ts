@@ -26,7 +26,7 @@ describe('status', () => {
         ' server    phase          for  what is going on',
         ' rack2-05  rebooting   3m 10s  asked over SSH; BMC says on; waiting for a new b…',
         ' rack2-09  evacuating  2m 02s  waiting: budget shop/web allows 0 now (needs 5,…',
-        ' rack2-03  evacuating     48s  19 of 31 pods away · ledger-2 copying 9.1 of 14…',
+        ' rack2-03  evacuating     48s  19 of 31 pods away · ledger-2 (criu)',
         ' rack2-07  verifying       4s  failed 2 times, last: no answer over SSH · kerne…',
         '',
         ' last: 00:41:10 rack2-01 done in 7m 58s (evacuating 1m 12s · rebooting 4m 40s)',
@@ -64,6 +64,16 @@ describe('status', () => {
     const text = renderStatus(runView({ runId: 'r1', status, hold, counts: { ...busyRun.counts, done: 0 } }), view);
     expect(text.split('\n').at(-1)).toBe(line);
     expect(text.startsWith(status === 'paused' ? 'run r1 · weekly-kernel · PAUSED · 0 of' : 'run r1')).toBe(true);
+  });
+
+  it('says an error once, also where the engine’s own words hold it, and of an ended server its reason', () => {
+    const lastError = { code: 'ssh/timeout', message: 'no answer', count: 1, atMs: nowMs };
+    const hold = { kind: 'waiting', for: 'pods', text: 'old news' } as const;
+    const retrying = serverRow({ name: 'a', phase: 'verifying', doing: 'no answer; tried again', lastError });
+    const ended = serverRow({ name: 'b', phase: 'skipped', reason: 'skipped by anna@ops1', hold, endedMs: nowMs });
+    const text = renderStatus(runView({ servers: [retrying, ended] }), view, { all: true });
+    expect(text).toContain('failed 1 time · no answer; tried again');
+    expect(text).toMatch(/ b +skipped +skipped by anna@ops1/);
   });
 
   it('after a stop shows no alarm for what came back as asked', () => {
@@ -164,9 +174,9 @@ describe('the other pages', () => {
   it('servers: by name as people count, rack1-2 before rack1-10', () => {
     expect(renderServers(servers, view)).toBe(
       lines(
-        ' server    state                    kernel                pods  run      site',
-        ' rack1-2   ready                    6.12.100+deb13-amd64    31           fra1',
-        ' rack1-10  cordoned by run 2611-a7  6.12.107+deb13-amd64     4  2611-a7  fra1',
+        ' server    state                       kernel                pods  run      site',
+        ' rack1-2   ready                       6.12.100+deb13-amd64    31           fra1',
+        ' rack1-10  ready, cordoned by run 26…  6.12.107+deb13-amd64     4  2611-a7  fra1',
       ),
     );
   });

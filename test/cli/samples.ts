@@ -30,7 +30,7 @@ const active: ServerRow[] = [
     name: 'rack2-03',
     phase: 'evacuating',
     sinceMs: agoMs(0, 48),
-    doing: 'ledger-2 copying 9.1 of 14 GiB',
+    doing: '19 of 31 pods away · ledger-2 (criu)',
     pods: { toMove: 31, moved: 19 },
   }),
   serverRow({
@@ -215,7 +215,7 @@ export const servers: ServerSummary[] = [
     node: 'rack1-10',
     site: 'fra1',
     labels: {},
-    state: 'cordoned by run 2611-a7',
+    state: 'ready, cordoned by run 2611-a7',
     kernel: '6.12.107+deb13-amd64',
     pods: 4,
     runId: '2611-a7',

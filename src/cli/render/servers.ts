@@ -31,5 +31,5 @@ export function renderServers(servers: readonly ServerSummary[], view: View): st
 
 function styleOf(state: string): Style | undefined {
   if (state === 'ready') return 'green';
-  return state.startsWith('cordoned') ? 'yellow' : 'alarm';
+  return state.startsWith('ready') ? 'yellow' : 'alarm';
 }

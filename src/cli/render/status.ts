@@ -153,7 +153,7 @@ function serverTable(rows: readonly ServerRow[], rowsMax: number, view: View): s
       { text: row.name },
       { text: row.phase, style: styleOf(row.phase) },
       { text: isActive(row.phase) ? duration(view.nowMs - row.sinceMs) : '' },
-      { text: whatOf(row), style: row.hold.kind === 'none' ? undefined : 'yellow' },
+      { text: whatOf(row), style: row.hold.kind === 'none' || !isActive(row.phase) ? undefined : 'yellow' },
     ]),
     view,
   );
@@ -189,8 +189,8 @@ export function styleOf(phase: Phase): Style | undefined {
 
 /** One line: the hold where there is one, else what is being done, and the last error while it is being retried. */
 export function whatOf(row: ServerRow): string {
-  const error = row.lastError;
-  const failed = error && isActive(row.phase) ? `failed ${plural(error.count, 'time')}, last: ${error.message}` : '';
+  // A hold may outlive the end; the reason of the end says more.
+  if (!isActive(row.phase)) return row.reason;
   switch (row.hold.kind) {
     case 'paused':
       return `paused by ${row.hold.by}`;
@@ -198,14 +198,17 @@ export function whatOf(row: ServerRow): string {
       return `waiting: ${row.hold.text}`;
     case 'blocked':
       return `blocked: ${row.hold.by}`;
-    case 'none': {
-      if (!isActive(row.phase)) return row.reason;
-      const away = row.phase === 'evacuating' && row.pods.toMove > 0 ? awayOf(row) : '';
-      return [failed, away, row.doing].filter((part) => part !== '').join(' · ');
-    }
+    case 'none':
+      return [failureOf(row), row.doing].filter((part) => part !== '').join(' · ');
     default:
       return unreachable(row.hold);
   }
+}
+
+function failureOf({ lastError, doing }: ServerRow): string {
+  if (!lastError) return '';
+  const failed = `failed ${plural(lastError.count, 'time')}`;
+  return doing.includes(lastError.message) ? failed : `${failed}, last: ${lastError.message}`;
 }
 
 function awayOf(row: ServerRow): string {
