@@ -9,7 +9,7 @@ import { BesidePath, actionLists } from './playbook.ts';
 import { readYaml } from './source.ts';
 import type { SourceDocument, ValuePath } from './source.ts';
 
-/** By path, as `attachedPaths` names them: the text, or why there is none. */
+/** By path, as `attachedFiles` names them: the text, or why there is none. */
 export type Attachments = ReadonlyMap<string, { readonly text: string } | { readonly failure: string }>;
 
 interface Reference {
@@ -45,15 +45,26 @@ function referencesOf(document: SourceDocument): Reference[] {
   });
 }
 
-/** Every file that the playbooks among these texts ask for, sorted. Paths are beside the given ones. */
-export function attachedPaths(files: readonly { readonly path: string; readonly text: string }[]): string[] {
-  const documents = files
+/** Every file that the playbooks among these texts ask for, sorted, with the folder of its playbook, which it must not leave. */
+export function attachedFiles(
+  files: readonly { readonly path: string; readonly text: string }[],
+): { readonly path: string; readonly folder: string }[] {
+  const references = files
     .filter(({ text }) => /^kind:\s*["']?Playbook/m.test(text))
-    .flatMap(({ path, text }) => readYaml(path, text).documents);
-  const paths = documents
+    .flatMap(({ path, text }) => readYaml(path, text).documents)
     .filter((document) => document.valueAt(['kind']) === 'Playbook')
-    .flatMap((document) => referencesOf(document).map((reference) => reference.path));
-  return [...new Set(paths)].sort();
+    .flatMap((document) => {
+      const folder = beside(document.file.path, '') || './';
+      return referencesOf(document).map(({ path }): [string, string] => [`${path}\n${folder}`, folder]);
+    });
+  return [...new Map(references)]
+    .map(([key, folder]) => ({ path: key.slice(0, key.indexOf('\n')), folder }))
+    .sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** Text in which the program finds no placeholder. Its own `${x}` comes out of filling in as it was. */
+function escaped(text: string): string {
+  return text.split('${').join('$${');
 }
 
 /**
@@ -62,7 +73,7 @@ export function attachedPaths(files: readonly { readonly path: string; readonly 
  */
 function scriptText(text: string, parameters: readonly string[]): string {
   const settings = parameters.map((name) => `${name}=\${${name}}\n`).join('');
-  return settings + text.replaceAll('${', '$${');
+  return settings + escaped(text);
 }
 
 /** Whether the first line asks for a shell that `/bin/sh` may not be. */
@@ -103,7 +114,7 @@ export function inlineAttachments(
       holder['run'] = scriptText(attachment.text, parameters);
     } else {
       delete holder['from'];
-      holder['content'] = attachment.text.replaceAll('${', '$${');
+      holder['content'] = escaped(attachment.text);
     }
   }
   return { value, problems };

@@ -90,11 +90,11 @@ function explain(context: Context, issue: Issue, base: ValuePath): Problem[] {
     ];
   }
   if (issue.code === 'invalid_union') return explainUnion(context, issue, path, value, here);
-  const expectation = (here && expectationOf(here)) ?? (issue.message === noWords ? undefined : issue.message);
   if (issue.code === 'invalid_key') {
-    const message = `the name ${nameOf(path)} must be ${expectation ?? 'another'}`;
+    const message = `the name ${nameOf(path)} must be ${issue.issues[0]?.message || 'another'}`;
     return [document.problemAtKey(path, { message })];
   }
+  const expectation = (here && expectationOf(here)) ?? (issue.message === noWords ? undefined : issue.message);
   return [document.problemAt(path, explainValue(issue, document, path, expectation))];
 }
 

@@ -164,7 +164,7 @@ function withoutRepeats(problems: readonly Problem[]): Problem[] {
   return [...byText.values()].sort(compareProblems);
 }
 
-/** `attachments`: the files that `attachedPaths` names for the same texts. */
+/** `attachments`: the files that `attachedFiles` names for the same texts. */
 export function parseDocuments(files: readonly DocumentFile[], attachments: Attachments = new Map()): ParsedDocuments {
   const read = files.map(({ path, text }) => readYaml(path, text));
   const documents = read.flatMap((one) => one.documents);

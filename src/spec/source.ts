@@ -208,6 +208,18 @@ const tooDeep: Remark = {
   hint: 'write it out plainly',
 };
 
+/** One per line: whatever comes after it on the same line is mostly its echo. */
+function failuresOf(file: SourceFile, errors: readonly YAMLError[]): ReadFile['failures'] {
+  const seen = new Set<number>();
+  return errors.flatMap(({ code, pos: [start, end], message }) => {
+    const line = file.lineOf(start);
+    if (code !== 'DUPLICATE_KEY' && seen.has(line)) return [];
+    seen.add(line);
+    const word = code === 'DUPLICATE_KEY' ? /^[\w./-]+/.exec(file.text.slice(start, start + 100))?.[0] : undefined;
+    return [{ range: { start, end: word ? start + word.length : end }, remark: yamlSentence(code, message, word) }];
+  });
+}
+
 /** Reads the documents of a file. Those with errors of syntax are left out; a duplicate key alone does not hide the rest. */
 export function readYaml(path: string, text: string): ReadFile {
   const file = new SourceFile(path, text);
@@ -220,12 +232,7 @@ export function readYaml(path: string, text: string): ReadFile {
     const parsed = parseAllDocuments(file.text, { lineCounter, prettyErrors: false, stringKeys: true });
     for (const document of Array.isArray(parsed) ? parsed : []) {
       const errors: YAMLError[] = [...document.errors, ...document.warnings];
-      for (const { code, pos, message } of errors) {
-        const word =
-          code === 'DUPLICATE_KEY' ? /^[\w./-]+/.exec(file.text.slice(pos[0], pos[0] + 100))?.[0] : undefined;
-        const remark = yamlSentence(code, message, word);
-        failures.push({ range: { start: pos[0], end: word ? pos[0] + word.length : pos[1] }, remark });
-      }
+      failures.push(...failuresOf(file, errors));
       const isBroken = errors.some(({ code }) => code !== 'DUPLICATE_KEY');
       const isEmpty = document.contents === null || (isScalar(document.contents) && document.contents.value === null);
       if (isEmpty && !isBroken) continue;

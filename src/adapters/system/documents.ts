@@ -7,10 +7,10 @@
 import { createHash } from 'node:crypto';
 import type { Dirent } from 'node:fs';
 import { readFile, readdir, realpath, stat } from 'node:fs/promises';
-import { dirname, join, relative, sep } from 'node:path';
+import { join, relative, sep } from 'node:path';
 import { MaintenanceError } from '../../errors/maintenance-error.ts';
 import type { DocumentSource, Documents } from '../../ports/documents.ts';
-import { attachedPaths } from '../../spec/attachments.ts';
+import { attachedFiles } from '../../spec/attachments.ts';
 import type { Attachments } from '../../spec/attachments.ts';
 import { parseDocuments } from '../../spec/parse.ts';
 import type { DocumentFile, ParsedDocuments } from '../../spec/parse.ts';
@@ -84,25 +84,20 @@ export async function readDocumentFiles(paths: readonly string[]): Promise<Docum
 }
 
 /** A link out of the playbook's folder would let a playbook fetch any file that this process may read. */
-async function isBeside(path: string, folders: readonly string[]): Promise<boolean> {
-  const real = await realpath(path);
-  for (const folder of folders) {
-    const way = relative(await realpath(folder), real);
-    if (way !== '..' && !way.startsWith(`..${sep}`)) return true;
-  }
-  return false;
+async function isInside(path: string, folder: string): Promise<boolean> {
+  const way = relative(await realpath(folder), await realpath(path));
+  return way !== '..' && !way.startsWith(`..${sep}`);
 }
 
 /** The files that playbooks name. One that cannot be read is a problem of the playbook, with its place in it. */
 export async function readAttachments(files: readonly DocumentFile[]): Promise<Attachments> {
   const attachments = new Map<string, { text: string } | { failure: string }>();
-  for (const path of attachedPaths(files)) {
-    // The folders of those playbooks that the path lies under.
-    const folders = files
-      .map((file) => dirname(file.path))
-      .filter((folder) => folder === '.' || path.startsWith(`${folder}/`));
+  for (const { path, folder } of attachedFiles(files)) {
+    const known = attachments.get(path);
+    // Two playbooks may name one file; both must be allowed to.
+    if (known !== undefined && 'failure' in known) continue;
     try {
-      const isAllowed = await isBeside(path, folders);
+      const isAllowed = await isInside(path, folder);
       attachments.set(path, isAllowed ? { text: await readText(path) } : { failure: 'it is a link to somewhere else' });
     } catch (error) {
       attachments.set(path, { failure: reasonOf(error) });
