@@ -153,7 +153,7 @@ function listenOn({ data, listen }: DaemonOptions): Listen[] {
 async function sitesOf(documents: FolderDocuments, logger: Logger): Promise<string[]> {
   try {
     const { servers, warnings } = await documents.read();
-    for (const warning of warnings) logger.warn({ warning }, 'warning in the documents');
+    for (const warning of warnings ?? []) logger.warn({ warning }, 'warning in the documents');
     const sites = [...new Set(servers.map((server) => server.site))].sort();
     return sites.length > 0 ? sites : ['default'];
   } catch (error) {

@@ -1,0 +1,61 @@
+/** The data centre of the demo: six servers in two racks, and what runs on them. Small numbers, so that it is quick. */
+import type { WorldServer } from '../simulator/world.ts';
+import type { WorldWorkload } from '../simulator/workloads.ts';
+
+/** In milliseconds of a real second; `speed` makes everything quicker. */
+export function demoServers(speed: number): WorldServer[] {
+  return ['rack1-01', 'rack1-02', 'rack1-03', 'rack2-01', 'rack2-02', 'rack2-03'].map((name) => {
+    const rack = name.slice(0, 5);
+    return {
+      name,
+      rack,
+      zone: rack,
+      kernel: '6.12.101+deb13-amd64',
+      updatedKernel: '6.12.107+deb13-amd64',
+      bootMs: 5_000 / speed,
+      shutdownMs: 1_000 / speed,
+      // The one that hangs on its way down: it has to be switched off, and its BMC does not obey at first.
+      faults: name === 'rack1-03' ? { shutdownHangs: true, bmcIgnoresOffTimes: 1 } : {},
+    };
+  });
+}
+
+export function demoWorkloads(): WorldWorkload[] {
+  return [
+    {
+      kind: 'deployment',
+      name: 'web',
+      namespace: 'shop',
+      replicas: 8,
+      cpu: '250m',
+      memory: '256Mi',
+      readyAfter: '2s',
+      gracePeriodSeconds: 2,
+      budget: { minAvailable: 7 },
+    },
+    {
+      kind: 'deployment',
+      name: 'checkout',
+      namespace: 'shop',
+      replicas: 4,
+      cpu: '200m',
+      memory: '256Mi',
+      readyAfter: '1s',
+      gracePeriodSeconds: 2,
+    },
+    {
+      // Two of three have to be there, and each takes its time: this budget refuses for a while.
+      kind: 'statefulSet',
+      name: 'orders-db',
+      namespace: 'shop',
+      replicas: 3,
+      cpu: '500m',
+      memory: '1Gi',
+      readyAfter: '4s',
+      gracePeriodSeconds: 3,
+      volumeSize: '10Gi',
+      budget: { minAvailable: 2 },
+    },
+    { kind: 'daemonSet', name: 'node-exporter', namespace: 'monitoring', cpu: '50m', memory: '64Mi' },
+  ];
+}

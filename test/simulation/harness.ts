@@ -1,0 +1,298 @@
+/**
+ * The whole engine on the simulated data centre, in virtual time, with daemons that can be killed at any call.
+ *
+ * A killed daemon is one whose every port call hangs for ever: it can neither act nor write any more, as after
+ * `kill -9`. What it did before stays done, whether or not it got to know.
+ */
+import { Engine } from '../../src/engine/engine.ts';
+import { RunLog } from '../../src/engine/run-log.ts';
+import { createOperations } from '../../src/engine/run-operations.ts';
+import type { Operations } from '../../src/engine/operations.ts';
+import type { EngineWorld } from '../../src/engine/world.ts';
+import { EvictMover } from '../../src/movers/evict.ts';
+import { SurgeMover } from '../../src/movers/surge.ts';
+import type { Bmc } from '../../src/ports/bmc.ts';
+import type { Cluster } from '../../src/ports/cluster.ts';
+import type { Documents } from '../../src/ports/documents.ts';
+import type { Journal } from '../../src/ports/journal.ts';
+import type { Leases } from '../../src/ports/leases.ts';
+import type { Logger } from '../../src/ports/logger.ts';
+import type { Shell } from '../../src/ports/shell.ts';
+import { SimulatedBmc } from '../../src/simulator/bmc.ts';
+import { SimulatedCluster } from '../../src/simulator/cluster.ts';
+import { MemoryJournal } from '../../src/simulator/memory-journal.ts';
+import { LeaseTable, MemoryLeases } from '../../src/simulator/memory-leases.ts';
+import { MemoryWakeUps } from '../../src/simulator/memory-wake-ups.ts';
+import { SeededRandom } from '../../src/simulator/seeded-random.ts';
+import { SimulatedShell } from '../../src/simulator/shell.ts';
+import { VirtualClock } from '../../src/simulator/virtual-clock.ts';
+import { createWorld, type World, type WorldServer } from '../../src/simulator/world.ts';
+import type { WorldWorkload } from '../../src/simulator/workloads.ts';
+import type { InventoryServer } from '../../src/spec/inventory.ts';
+import { MaintenancePlan } from '../../src/spec/plan.ts';
+import { Playbook } from '../../src/spec/playbook.ts';
+import { runServer } from '../workflow/fixtures.ts';
+
+export const startMs = Date.UTC(2026, 10, 22, 22, 0, 0);
+const leaseTtlMs = 15_000;
+
+/** The ports as one daemon gets them; a test may put something in between. */
+export interface Doors {
+  cluster: Cluster;
+  journal: Journal;
+  leases: Leases;
+  bmcOf(server: string): Bmc;
+  shellOf(server: string): Shell;
+}
+
+export interface Shape {
+  readonly seed: number;
+  readonly servers: readonly WorldServer[];
+  readonly workloads: readonly WorldWorkload[];
+  readonly plan: MaintenancePlan;
+  readonly playbook: Playbook;
+  /** Put between a daemon and the world; by name of the daemon. */
+  readonly tamper?: (daemon: string, doors: Doors) => Doors;
+  readonly clusterFaults?: ConstructorParameters<typeof SimulatedCluster>[1];
+}
+
+export interface Daemon {
+  readonly name: string;
+  readonly operations: Operations;
+  readonly engine: Engine;
+  /** Calls made through its ports so far. */
+  calls(): number;
+  kill(): void;
+  isKilled(): boolean;
+}
+
+/** Dies at the `call`-th call (of this method, or of any), just before its effect or just after it. */
+export interface KillAt {
+  readonly call: number;
+  readonly effect: 'before' | 'after';
+  readonly method?: string;
+}
+
+/** What was said at warn and error: an error is a bug in every simulation. */
+export interface LogLine {
+  readonly daemon: string;
+  readonly level: string;
+  readonly text: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+export class Simulation {
+  readonly clock = new VirtualClock(startMs);
+  readonly random: SeededRandom;
+  readonly world: World;
+  readonly table = new LeaseTable(this.clock);
+  readonly journal = new MemoryJournal({ leases: this.table });
+  readonly wakeUps: MemoryWakeUps;
+  readonly log: LogLine[] = [];
+  readonly daemons: Daemon[] = [];
+  readonly inventory: readonly InventoryServer[];
+  readonly #shape: Shape;
+
+  constructor(shape: Shape) {
+    this.#shape = shape;
+    this.random = new SeededRandom(shape.seed);
+    this.world = createWorld({
+      servers: shape.servers,
+      workloads: shape.workloads,
+      clock: this.clock,
+      random: new SeededRandom(shape.seed + 1),
+    });
+    this.wakeUps = new MemoryWakeUps({ clock: this.clock, random: new SeededRandom(shape.seed + 2) });
+    this.inventory = shape.servers.map((server) => ({
+      ...runServer(server.name),
+      labels: { role: 'worker', ...server.labels },
+    }));
+  }
+
+  /** A daemon on the same installation, which may have to die at a certain call of its ports. */
+  async startDaemon(name: string, killAt?: KillAt): Promise<Daemon> {
+    const life: Life = { killed: false, calls: 0, counted: 0 };
+    const die = (): void => {
+      if (life.killed) return;
+      life.killed = true;
+      this.table.forget(name, leaseTtlMs);
+      killWork?.(leaseTtlMs);
+    };
+    const mortal = <T extends object>(port: T): T => mortalDoor(port, life, killAt, die);
+    const doors = this.#doors(name);
+    const { random } = this;
+    const logger = this.#logger(name);
+    const cluster = mortal(doors.cluster);
+    let killWork: ((redeliverAfterMs: number) => void) | undefined;
+    const wakeUps = {
+      wake: (...args: Parameters<MemoryWakeUps['wake']>) => this.wakeUps.wake(...args),
+      work: async (...args: Parameters<MemoryWakeUps['work']>) => {
+        const work = await this.wakeUps.work(...args);
+        killWork = (ms) => work.kill(ms);
+        return work;
+      },
+    };
+    const bmcs = new Map(this.inventory.map(({ name: server }) => [server, mortal(doors.bmcOf(server))]));
+    const shells = new Map(this.inventory.map(({ name: server }) => [server, mortal(doors.shellOf(server))]));
+    const world: EngineWorld = {
+      clock: mortal(this.clock),
+      random,
+      logger,
+      cluster,
+      connections: {
+        bmcOf: ({ name: server }) => mustHave(bmcs.get(server)),
+        shellOf: ({ name: server }) => mustHave(shells.get(server)),
+      },
+      movers: { surge: new SurgeMover(cluster), evict: new EvictMover(cluster) },
+      journal: mortal(doors.journal),
+      leases: mortal(doors.leases),
+      wakeUps: mortal(wakeUps),
+    };
+    const log = new RunLog(world.journal, world.clock);
+    const documents = { read: () => Promise.resolve(this.#documents()) };
+    const operations = createOperations({ world, log, documents, describeStore: () => Promise.resolve('memory') });
+    const engine = new Engine(world, log, { sites: ['default'], sweepMs: 10_000 });
+    await engine.start();
+    const daemon = { name, operations, engine, calls: () => life.calls, kill: die, isKilled: () => life.killed };
+    this.daemons.push(daemon);
+    return daemon;
+  }
+
+  /** Lets virtual time pass until this has settled. */
+  async settle<T>(work: Promise<T>, limitMs = 24 * 3_600_000): Promise<T> {
+    let isSettled = false;
+    const note = (): void => void (isSettled = true);
+    work.then(note, note);
+    const how = await this.clock.run(() => isSettled, this.clock.nowMs() + limitMs);
+    if (!isSettled) throw new Error(`nothing more happens (${how})`);
+    return work;
+  }
+
+  /** Starts the plan and lets time pass until the run has ended, or the limit is over. */
+  async startRun(daemon: Daemon): Promise<string> {
+    return (await this.settle(daemon.operations.start({ plan: 'weekly', by: 'test' }))).runId;
+  }
+
+  async runToEnd(limitMs = 48 * 3_600_000): Promise<'done' | 'idle' | 'late'> {
+    let hasEnded = false;
+    const stop = this.journal.onAppend(({ server }) => {
+      if (server !== undefined) return;
+      hasEnded =
+        this.journal.snapshot().findLast(({ stream }) => stream.server === undefined)?.entry.event.kind === 'runEnded';
+    });
+    const how = await this.clock.run(() => hasEnded, this.clock.nowMs() + limitMs);
+    stop();
+    return how;
+  }
+
+  #doors(name: string): Doors {
+    const { world, clock } = this;
+    const doors: Doors = {
+      cluster: new SimulatedCluster(world.api, this.#shape.clusterFaults),
+      journal: this.journal,
+      leases: new MemoryLeases(this.table, name),
+      bmcOf: (server) => new SimulatedBmc(mustHave(world.machines.get(server)), clock),
+      shellOf: (server) => new SimulatedShell(mustHave(world.machines.get(server)), clock),
+    };
+    return this.#shape.tamper?.(name, doors) ?? doors;
+  }
+
+  #documents(): Documents {
+    const { plan, playbook } = this.#shape;
+    return { plans: [plan], playbooks: [playbook], servers: this.inventory, digest: 'simulated' };
+  }
+
+  #logger(daemon: string): Logger {
+    const line =
+      (level: string) =>
+      (fields: Readonly<Record<string, unknown>>, text: string): void => {
+        this.log.push({ daemon, level, text, fields });
+      };
+    return { debug: () => undefined, info: () => undefined, warn: line('warn'), error: line('error') };
+  }
+}
+
+interface Life {
+  killed: boolean;
+  calls: number;
+  /** Calls that count for the kill. */
+  counted: number;
+}
+
+/** Counts calls; kills before or after the effect of the chosen one; hangs for ever once killed. */
+function mortalDoor<T extends object>(port: T, life: Life, killAt: KillAt | undefined, die: () => void): T {
+  const forever = new Promise<never>(() => undefined);
+  return new Proxy(port, {
+    get(target, property) {
+      const member: unknown = Reflect.get(target, property, target);
+      if (typeof member !== 'function') return member;
+      return (...args: unknown[]): unknown => {
+        if (property === 'nowMs' || property === 'onChange' || property === 'onAppend')
+          return Reflect.apply(member, target, args);
+        if (life.killed) return forever;
+        life.calls += 1;
+        if (killAt && (killAt.method === undefined || killAt.method === property)) life.counted += 1;
+        const isFatal =
+          killAt !== undefined && killAt.call === life.counted && (killAt.method ?? property) === property;
+        if (isFatal && killAt.effect === 'before') {
+          die();
+          return forever;
+        }
+        const result: unknown = Reflect.apply(member, target, args);
+        if (!(result instanceof Promise)) return result;
+        return result.then(
+          (value: unknown) => {
+            if (isFatal) die();
+            return life.killed ? forever : value;
+          },
+          (error: unknown) => {
+            if (isFatal) die();
+            if (life.killed) return forever;
+            throw error;
+          },
+        );
+      };
+    },
+  });
+}
+
+export function mustHave<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('the test asked for something that is not there');
+  return value;
+}
+
+export function plan(spec: Record<string, unknown> = {}): MaintenancePlan {
+  return MaintenancePlan.parse({
+    apiVersion: 'pitcrew.dev/v1',
+    kind: 'MaintenancePlan',
+    metadata: { name: 'weekly' },
+    spec: {
+      playbook: 'kernel',
+      targets: { matchLabels: { role: 'worker' } },
+      evacuation: { prefer: ['surge', 'evict'], localData: 'lose' },
+      ...spec,
+    },
+  });
+}
+
+export function playbook(spec: Record<string, unknown> = {}): Playbook {
+  return Playbook.parse({
+    apiVersion: 'pitcrew.dev/v1',
+    kind: 'Playbook',
+    metadata: { name: 'kernel' },
+    spec: {
+      prepare: [{ ssh: { run: 'apt-get -y --download-only install linux-image-amd64' } }],
+      service: [
+        { ssh: { run: 'apt-get -y install linux-image-amd64' } },
+        { reboot: { timeout: '5m', expect: { kernel: '${newest}' } } },
+      ],
+      verify: [
+        { kernel: { is: '${newest}' } },
+        { units: { failed: 0 } },
+        { sel: { newCritical: 0 } },
+        { sensors: 'ok' },
+      ],
+      ...spec,
+    },
+  });
+}
