@@ -19,11 +19,12 @@ let namespace: string;
 let made: BullMqWakeUps[];
 const { logger, lines } = recordingLogger();
 
-function make(): BullMqWakeUps {
+function make(concurrency = 100): BullMqWakeUps {
   const wakeUps = new BullMqWakeUps({
     connect: (options) => connectRedis(proxy.address, options),
     logger,
     namespace,
+    concurrency,
     stalledAfterMs: 1_000,
     pollMs: 50,
   });
@@ -102,20 +103,26 @@ test('a handling that outlives an outage of Redis is followed by the wake-up tha
 });
 
 test('a Redis that refuses everything is not asked without a pause', async () => {
-  const wakeUps = make();
+  const wakeUps = make(1);
   const seen: string[] = [];
-  await wakeUps.work(['fra1'], async (target) => void seen.push(target.server ?? ''));
+  const gate = Promise.withResolvers<void>();
+  await wakeUps.work(['fra1'], async (target) => {
+    seen.push(target.server ?? '');
+    await gate.promise;
+  });
   await wakeUps.wake(one, 0);
   await eventually('the first', () => seen.length === 1);
+  await wakeUps.wake(two, 0);
   const client = connectRedis(redis.server().address);
   await client.config('RESETSTAT');
-  await client.config('SET', 'maxmemory', '1');
-  await wakeUps.wake(two, 0);
+  await client.config('SET', 'min-replicas-to-write', '1');
+  // It cannot say that it is done, nor ask for the next one.
+  gate.resolve();
   await new Promise((resolve) => {
     setTimeout(resolve, 2_000);
   });
-  await client.config('SET', 'maxmemory', '0');
-  const refused = Number(/errorstat_OOM:count=(\d+)/.exec(await client.info('errorstats'))?.[1]);
+  const refused = Number(/errorstat_NOREPLICAS:count=(\d+)/.exec(await client.info('errorstats'))?.[1]);
+  await client.config('SET', 'min-replicas-to-write', '0');
   client.disconnect();
   expect(refused).toBeGreaterThan(0);
   expect(refused).toBeLessThan(200);
