@@ -42,7 +42,7 @@ export function parseAddress(text: string): ServerAddress {
   return { kind: 'url', url };
 }
 
-export function nameOfAddress(address: ServerAddress): string {
+function nameOfAddress(address: ServerAddress): string {
   return address.kind === 'socket' ? address.path : address.url.origin;
 }
 

@@ -113,7 +113,7 @@ function runServer(name: string): RunServer {
 
 const names = Array.from({ length: 12 }, (_value, index) => `rack1-${String(index + 1).padStart(2, '0')}`);
 
-export const definition: RunDefinition = {
+const definition: RunDefinition = {
   runId: 'preview',
   purpose: 'maintenance',
   plan: 'weekly-kernel',

@@ -100,7 +100,7 @@ function isRunEvent(event: JournalEvent): event is RunEvent {
   return runKinds.has(event.kind);
 }
 
-export function describe(event: JournalEvent, timeZone: string): string {
+function describe(event: JournalEvent, timeZone: string): string {
   return isRunEvent(event) ? describeRun(event, timeZone) : describeServer(event);
 }
 

@@ -161,7 +161,7 @@ function serverTable(rows: readonly ServerRow[], rowsMax: number, view: View): s
   return ['', ...lines, ...(hidden > 0 ? [` … and ${plural(hidden, 'more server')}`] : [])];
 }
 
-export function styleOf(phase: Phase): Style | undefined {
+function styleOf(phase: Phase): Style | undefined {
   switch (phase) {
     case 'pending':
     case 'skipped':
