@@ -5,7 +5,7 @@ import type { DocumentKind } from './parse.ts';
 
 export const documentKinds = Object.keys(documentSchemas) as DocumentKind[];
 
-export function jsonSchemaOf(kind: DocumentKind): Record<string, unknown> {
+function jsonSchemaOf(kind: DocumentKind): Record<string, unknown> {
   const schema = z.toJSONSchema(documentSchemas[kind], { io: 'input', target: 'draft-2020-12' });
   return { ...schema, title: kind, $id: `https://pitcrew.dev/v1/${kind}.schema.json` };
 }

@@ -24,7 +24,7 @@ export function holdsSecret(text: string): boolean {
   return secretName.test(text) && /[^\w./-]/.test(text);
 }
 
-export const privateKeyBlock =
+const privateKeyBlock =
   /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$(?![\s\S]))/g;
 
 /** `password: x` and `PASSWORD=x` in text that has no structure, save where the value is a reference or a shell variable. */

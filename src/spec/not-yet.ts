@@ -6,7 +6,7 @@
  */
 import type { ValuePath } from './source.ts';
 
-export interface NotYet {
+interface NotYet {
   /** The last key, or `parent.key`. */
   readonly where: string;
   readonly kind: 'MaintenancePlan' | 'Playbook' | 'Inventory';

@@ -26,7 +26,7 @@ const ServerPath = z.string().regex(/^\//, { error: 'an absolute path on the ser
 /** A file that is written on the server (mode 0600). `${name}` stands for a parameter, as it is. */
 const SshCopy = z.strictObject({ copy: z.strictObject({ content: z.string(), to: ServerPath }) });
 
-export const SshAction = z.strictObject({ ssh: z.union([SshRun, SshCopy]) });
+const SshAction = z.strictObject({ ssh: z.union([SshRun, SshCopy]) });
 
 /** Inside the playbook's folder, so that a playbook cannot fetch the orchestrator's own secrets. */
 export const BesidePath = z.string().regex(/^(?!\/)(?!(?:.*\/)?\.\.(?:\/|$))[^\\]+$/, {
@@ -51,7 +51,7 @@ const SourceSshAction = z.strictObject({
 export const Rung = z.enum(['ssh', 'bmc-soft', 'bmc-cycle']);
 export type Rung = z.infer<typeof Rung>;
 
-export const RebootAction = z.strictObject({
+const RebootAction = z.strictObject({
   reboot: z
     .strictObject({
       ladder: z.array(Rung).min(1).optional(),

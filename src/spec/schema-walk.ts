@@ -29,7 +29,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-export function shapeOf(schema: Schema): Readonly<Record<string, Schema>> | undefined {
+function shapeOf(schema: Schema): Readonly<Record<string, Schema>> | undefined {
   const definition = definitionOf(unwrap(schema));
   return definition.type === 'object' ? definition.shape : undefined;
 }

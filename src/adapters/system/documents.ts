@@ -90,7 +90,7 @@ async function isInside(path: string, folder: string): Promise<boolean> {
 }
 
 /** The files that playbooks name. One that cannot be read is a problem of the playbook, with its place in it. */
-export async function readAttachments(files: readonly DocumentFile[]): Promise<Attachments> {
+async function readAttachments(files: readonly DocumentFile[]): Promise<Attachments> {
   const attachments = new Map<string, { text: string } | { failure: string }>();
   for (const { path, folder } of attachedFiles(files)) {
     const known = attachments.get(path);
