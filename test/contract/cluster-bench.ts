@@ -3,6 +3,7 @@ import { listAt, recordAt, textAt, textsAt, type JsonRecord } from '../../src/cl
 import type { PodRef } from '../../src/cluster/pod.ts';
 import { MaintenanceError } from '../../src/errors/maintenance-error.ts';
 import type { Cluster, ClusterView, CordonAnswer, EvictionAnswer, Workload } from '../../src/ports/cluster.ts';
+import type { LabKubernetes } from '../../src/lab/kubernetes/lab-kubernetes.ts';
 import { adminUser, pitcrewUser } from '../../src/simulator/kubernetes/access.ts';
 import type { KubernetesApi } from '../../src/simulator/kubernetes/api.ts';
 
@@ -13,8 +14,8 @@ export interface ClusterWorld {
   /** Lets time pass, real or virtual, until the promise has settled. */
   drive<T>(promise: Promise<T>): Promise<T>;
   sleep(durationMs: number): Promise<void>;
-  /** Ends the connection of every watch; only where there is a wire. */
-  readonly cutWatches?: (() => void) | undefined;
+  /** The wire between, with its faults; none for a simulated cluster. */
+  readonly lab?: LabKubernetes | undefined;
   stop(): Promise<void>;
 }
 

@@ -1,6 +1,7 @@
 /** The second half of the contract of a `Cluster`: volumes, surge, leases, events, rights; and watches on a bad wire. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { listAt, type JsonRecord } from '../../src/cluster/json.ts';
+import type { LabFaults } from '../../src/lab/kubernetes/faults.ts';
 import { Bench, never, otherUid, podPath, type ClusterWorld } from './cluster-bench.ts';
 
 const hash = '5b86b64c6f';
@@ -143,9 +144,14 @@ export function watchContract(name: string, start: () => Promise<ClusterWorld>):
       await bench.world.stop();
     });
 
-    const cut = (): void => {
-      if (!bench.world.cutWatches) throw new Error('no wire to cut');
-      bench.world.cutWatches();
+    const faults = (): LabFaults => {
+      if (!bench.world.lab) throw new Error('no wire to cut');
+      return bench.world.lab.faults;
+    };
+    const cut = async (): Promise<void> => {
+      // Pods, nodes and budgets each have a watch.
+      await bench.until(() => faults().openWatches === 3);
+      expect(faults().breakWatches()).toBe(3);
     };
     const withPods = async (names: string) =>
       await bench.viewWith(({ pods }) => pods.map((pod) => pod.name).join() === names);
@@ -154,7 +160,7 @@ export function watchContract(name: string, start: () => Promise<ClusterWorld>):
       bench.admin.pod('a', {});
       await withPods('a');
       for (const name of ['b', 'c', 'd']) {
-        cut();
+        await cut();
         bench.admin.pod(name, {});
       }
       expect((await withPods('a,b,c,d')).nodes).toHaveLength(1);
@@ -164,13 +170,65 @@ export function watchContract(name: string, start: () => Promise<ClusterWorld>):
       bench.admin.pod('a', {});
       const kept = bench.admin.pod('b', {});
       await withPods('a,b');
-      cut();
+      await cut();
       // All in one go, before the watch can come back: more changes than the server keeps, and among them a removal.
       bench.admin.ask('DELETE', '/api/v1/namespaces/shop/pods/a', { gracePeriodSeconds: 0 });
       for (let write = 0; write < 2500; write += 1) {
         bench.admin.merge(podPath(kept), { metadata: { annotations: { write: String(write) } } });
       }
       expect((await withPods('b')).pods[0]?.annotations['write']).toBe('2499');
+    });
+
+    it('survive a server that refuses, hangs up and is overloaded for a while', async () => {
+      bench.admin.pod('a', {});
+      await withPods('a');
+      const watch = { path: /watch=true/ };
+      faults().arm({ kind: 'status', status: 503 }, watch, 2);
+      faults().arm({ kind: 'cut' }, watch, 2);
+      faults().arm({ kind: 'status', status: 429 }, watch, 2);
+      await cut();
+      bench.admin.pod('b', {});
+      expect((await withPods('a,b')).nodes).toHaveLength(1);
+      await bench.until(() => faults().struck === 6);
+    });
+  });
+
+  describe(`a cluster behind a bad wire, ${name}`, () => {
+    let bench: Bench;
+    beforeEach(async () => {
+      bench = new Bench(await start());
+    });
+    afterEach(async () => {
+      await bench.world.stop();
+    });
+
+    const arm = (...fault: Parameters<LabFaults['arm']>): void => bench.world.lab?.faults.arm(...fault);
+
+    it('a conflict is read again and decided again', async () => {
+      arm({ kind: 'status', status: 409 }, { method: 'PATCH' }, 2);
+      expect(await bench.cordon('run-1')).toEqual({ kind: 'cordoned' });
+      expect(bench.world.lab?.faults.struck).toBe(2);
+    });
+
+    it('a cordon whose answer was lost is ours when it is asked for again', async () => {
+      arm({ kind: 'answerLost' }, { method: 'PATCH' });
+      const error = await bench.errorOf(bench.cluster.cordon('node-a', 'run-1', 'x', never));
+      expect(error).toMatchObject({ code: 'cluster/unreachable', disposition: 'retry' });
+      expect(await bench.cordon('run-1')).toEqual({ kind: 'alreadyOurs' });
+    });
+
+    it('an eviction whose answer was lost is not made twice', async () => {
+      const pod = bench.admin.pod('web-1', { app: 'web' });
+      arm({ kind: 'answerLost' }, { method: 'POST', path: /eviction/ });
+      await bench.errorOf(bench.cluster.evict(pod, never));
+      expect(await bench.evict(pod)).toEqual({ kind: 'accepted' });
+      expect([...bench.world.api.evictions.acceptedByUid.values()]).toEqual([1]);
+    });
+
+    it('an overloaded API is waited for as long as it asks', async () => {
+      arm({ kind: 'status', status: 429, retryAfterSeconds: 2 }, { path: /version/ });
+      const error = await bench.errorOf(bench.cluster.version(never));
+      expect(error).toMatchObject({ code: 'cluster/throttled', disposition: 'wait', retryAfterMs: 2000 });
     });
   });
 }

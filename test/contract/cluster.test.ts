@@ -1,95 +1,67 @@
-import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connectKubernetes } from '../../src/adapters/kubernetes/connect.ts';
 import { SystemClock } from '../../src/adapters/system/system-clock.ts';
-import { pitcrewUser } from '../../src/simulator/kubernetes/access.ts';
+import { startLabKubernetes } from '../../src/lab/kubernetes/lab-kubernetes.ts';
+import { SimulatedCluster } from '../../src/simulator/cluster.ts';
 import { KubernetesApi } from '../../src/simulator/kubernetes/api.ts';
 import { SeededRandom } from '../../src/simulator/seeded-random.ts';
+import { VirtualClock } from '../../src/simulator/virtual-clock.ts';
 import { clusterContract } from './cluster.contract.ts';
 import { clusterObjectsContract, watchContract } from './cluster-objects.contract.ts';
 import type { ClusterWorld } from './cluster-bench.ts';
 
-const quiet = (): void => undefined;
+const nothing = (): void => undefined;
+const silent = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 
+/** The real adapter, over HTTPS, to the same API that the simulator asks directly. */
 async function overTheWire(): Promise<ClusterWorld> {
   const clock = new SystemClock();
   const api = new KubernetesApi(clock, new SeededRandom(7));
-  const watches = new Set<ServerResponse>();
-  const server = createServer((request, response) => {
-    void (async () => {
-      const chunks: Buffer[] = [];
-      for await (const chunk of request) chunks.push(chunk as Buffer);
-      const text = Buffer.concat(chunks).toString();
-      const url = new URL(request.url ?? '/', 'http://x');
-      const answer = api.handle({
-        method: request.method ?? 'GET',
-        path: url.pathname,
-        query: url.searchParams,
-        contentType: request.headers['content-type'] ?? '',
-        body: text ? JSON.parse(text) : undefined,
-        user: pitcrewUser,
-      });
-      if (answer.kind === 'answer') {
-        response.writeHead(answer.status, { 'content-type': 'application/json', ...answer.headers });
-        response.end(JSON.stringify(answer.body));
-        return;
-      }
-      response.writeHead(200).flushHeaders();
-      for (const event of answer.initial) response.write(`${JSON.stringify(event)}\n`);
-      if (answer.isOver) {
-        response.end();
-        return;
-      }
-      watches.add(response);
-      const leave = answer.subscribe((event) => response.write(`${JSON.stringify(event)}\n`));
-      response.on('close', () => {
-        watches.delete(response);
-        leave();
-      });
-    })();
-  });
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
   const folder = await mkdtemp(join(tmpdir(), 'pitcrew-contract-'));
-  const kubeconfig = join(folder, 'config');
-  const { port } = server.address() as AddressInfo;
-  await writeFile(
-    kubeconfig,
-    JSON.stringify({
-      clusters: [{ name: 'c', cluster: { server: `http://127.0.0.1:${port}`, 'insecure-skip-tls-verify': true } }],
-      users: [{ name: 'u', user: { token: 't' } }],
-      contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
-      'current-context': 'x',
-    }),
-  );
+  const lab = await startLabKubernetes(api, { port: 0, folder, bookmarkMs: 500 });
   const cluster = await connectKubernetes({
-    kubeconfig,
+    kubeconfig: lab.kubeconfigFile,
     clock,
     random: new SeededRandom(1),
-    logger: { debug: quiet, info: quiet, warn: quiet, error: quiet },
+    logger: silent,
     times: { backoffMinMs: 5, backoffMaxMs: 100, coalesceMs: 5 },
   });
   return {
     cluster,
     api,
+    lab,
     drive: (promise) => promise,
     sleep: (durationMs) => clock.sleep(durationMs),
-    cutWatches: () => watches.forEach((response) => response.destroy()),
     async stop() {
       await cluster.stop();
-      server.closeAllConnections();
-      await new Promise((resolve) => {
-        server.close(resolve);
-      });
+      await lab.stop();
       await rm(folder, { recursive: true, force: true });
     },
   };
 }
 
-clusterContract('the Kubernetes adapter against the lab', overTheWire);
-clusterObjectsContract('the Kubernetes adapter against the lab', overTheWire);
-watchContract('the Kubernetes adapter against the lab', overTheWire);
+function inMemory(): Promise<ClusterWorld> {
+  const clock = new VirtualClock(Date.UTC(2026, 10, 22, 9));
+  const api = new KubernetesApi(clock, new SeededRandom(7));
+  return Promise.resolve({
+    cluster: new SimulatedCluster(api),
+    api,
+    async drive<T>(promise: Promise<T>): Promise<T> {
+      let isSettled = false;
+      const settle = (): void => void (isSettled = true);
+      promise.then(settle, settle);
+      await clock.run(() => isSettled);
+      return await promise;
+    },
+    sleep: (durationMs) => clock.sleep(durationMs),
+    stop: () => Promise.resolve(),
+  });
+}
+
+for (const contract of [clusterContract, clusterObjectsContract]) {
+  contract('simulated', inMemory);
+  contract('Kubernetes over HTTPS', overTheWire);
+}
+watchContract('Kubernetes over HTTPS', overTheWire);
