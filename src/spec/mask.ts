@@ -24,8 +24,7 @@ export function holdsSecret(text: string): boolean {
   return secretName.test(text) && /[^\w./-]/.test(text);
 }
 
-const privateKeyBlock =
-  /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$(?![\s\S]))/g;
+const privateKeyBlock = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$(?![\s\S]))/g;
 
 /** `password: x` and `PASSWORD=x` in text that has no structure, save where the value is a reference or a shell variable. */
 const secretLine = new RegExp(`(?:${secretWord})[\\w-]*["']?[ \\t]*[:=][ \\t]*(?![{$\\s])(.+)$`, 'gim');
