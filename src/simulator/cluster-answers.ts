@@ -27,6 +27,9 @@ export function errorOf(what: string, { status, body }: ApiAnswer): MaintenanceE
   });
 }
 
+/** KubeVirt's and Paguro's. */
+const migratingTexts = ['Evacuation in progress', 'Eviction triggered evacuation', 'paguro: migrat'];
+
 export function evictionAnswerOf(answer: ApiAnswer): EvictionAnswer {
   const message = textAt(answer.body, 'message');
   const details = recordAt(answer.body, 'details');
@@ -44,9 +47,10 @@ export function evictionAnswerOf(answer: ApiAnswer): EvictionAnswer {
     const said = textAt(cause, 'message');
     return { kind: 'budget', budget: /The disruption budget (\S+) /.exec(said)?.[1] ?? 'unknown', message: said };
   }
-  if (message.includes('Evacuation in progress') || message.includes('Eviction triggered evacuation')) {
-    return { kind: 'migrating', message };
+  if (message.includes('is configured with an eviction strategy but is not live-migratable')) {
+    return { kind: 'blocked', message };
   }
+  if (migratingTexts.some((text) => message.includes(text))) return { kind: 'migrating', message };
   const retryAfterSeconds = numberAt(details, 'retryAfterSeconds');
   return { kind: 'throttled', message, ...(retryAfterSeconds > 0 && { retryAfterMs: retryAfterSeconds * 1000 }) };
 }

@@ -1,13 +1,12 @@
 /**
- * Finds the kubeconfig by the rules of kubectl and opens the cluster that it names.
+ * Opens the cluster that a kubeconfig names.
  *
  * It reads files only; whether the API answers is found out by the first call, so that a daemon can start before it.
  */
 import { hostname } from 'node:os';
-import { KubeConfig } from '@kubernetes/client-node';
-import { MaintenanceError } from '../../errors/maintenance-error.ts';
 import type { Clock, Random } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
+import { loadKubeconfig, serverOf, type KubeconfigChoice } from './kubeconfig.ts';
 import { KubernetesCluster } from './kubernetes-cluster.ts';
 import { medik8sNamespace } from './node-leases.ts';
 import { ApiTransport } from './transport.ts';
@@ -33,12 +32,7 @@ export const defaultTimes: KubernetesTimes = {
   backoffMaxMs: 30_000,
 };
 
-export interface ConnectOptions {
-  /** Path of a kubeconfig. Without: `KUBECONFIG`, then `~/.kube/config`, then the pod's service account. */
-  readonly kubeconfig?: string | undefined;
-  readonly context?: string | undefined;
-  /** The service account of the pod that we run in, and nothing else. */
-  readonly inCluster?: boolean | undefined;
+export interface ConnectOptions extends KubeconfigChoice {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -50,7 +44,7 @@ export interface ConnectOptions {
 
 export async function connectKubernetes(options: ConnectOptions): Promise<KubernetesCluster> {
   options.signal?.throwIfAborted();
-  const config = loadConfig(options);
+  const config = loadKubeconfig(options);
   const server = serverOf(config, options);
   const times = { ...defaultTimes, ...options.times };
   const transport = new ApiTransport(config, server, { requestTimeoutMs: times.requestMs });
@@ -66,46 +60,4 @@ export async function connectKubernetes(options: ConnectOptions): Promise<Kubern
   options.signal?.addEventListener('abort', () => void cluster.stop(), { once: true });
   cluster.start();
   return cluster;
-}
-
-function loadConfig(options: ConnectOptions): KubeConfig {
-  const config = new KubeConfig();
-  try {
-    if (options.inCluster) config.loadFromCluster();
-    else if (options.kubeconfig !== undefined) config.loadFromFile(options.kubeconfig);
-    else config.loadFromDefault();
-  } catch (error) {
-    // The parser quotes the text that it stumbles over, which may be a token: only a file's own error is told.
-    const { code, path } = error instanceof Error ? (error as NodeJS.ErrnoException) : {};
-    throw unusable(code ? `could not be read: ${code} ${path ?? ''}`.trim() : 'is not a valid kubeconfig');
-  }
-  if (options.context !== undefined) {
-    const names = config.getContexts().map((context) => context.name);
-    if (!names.includes(options.context)) {
-      throw unusable(`has no context ${options.context}; it has: ${names.sort().join(', ') || 'none'}`);
-    }
-    config.setCurrentContext(options.context);
-  }
-  return config;
-}
-
-/** What the library puts in place of a kubeconfig that it did not find. */
-const fallbackServer = 'http://localhost:8080';
-
-function serverOf(config: KubeConfig, options: ConnectOptions): string {
-  const { server = '', skipTLSVerify = false } = config.getCurrentCluster() ?? {};
-  const isDefault = options.kubeconfig === undefined && !options.inCluster;
-  if (isDefault && server === fallbackServer) throw unusable('was not found: set KUBECONFIG, or name one');
-  if (!URL.canParse(server)) {
-    throw unusable(
-      options.inCluster ? 'of a pod was not found: not inside a cluster' : 'names no server for its context',
-    );
-  }
-  // A token would travel in the clear. Said aloud in the kubeconfig, it may: loopback, tests.
-  if (server.startsWith('http:') && !skipTLSVerify) throw unusable(`names a server without TLS: ${server}`);
-  return server;
-}
-
-function unusable(why: string): MaintenanceError {
-  return new MaintenanceError('cluster/unauthorized', 'halt', `the kubeconfig ${why}`);
 }

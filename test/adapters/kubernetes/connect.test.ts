@@ -1,8 +1,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import type { RequestOptions } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { connectKubernetes } from '../../../src/adapters/kubernetes/connect.ts';
+import { loadKubeconfig } from '../../../src/adapters/kubernetes/kubeconfig.ts';
 import { SystemClock } from '../../../src/adapters/system/system-clock.ts';
 import { SeededRandom } from '../../../src/simulator/seeded-random.ts';
 import { recordingLogger } from './scripted-api.ts';
@@ -75,4 +77,16 @@ it('a server without TLS is refused, unless the kubeconfig says that it is meant
     disposition: 'halt',
     message: expect.stringContaining('without TLS') as string,
   });
+});
+
+it('a token file, named from where the kubeconfig lies, wins over a token in it', async () => {
+  await writeFile(join(folder, 'me.token'), 'token-of-the-file\n');
+  await writeFile(
+    join(folder, 'config'),
+    JSON.stringify({ ...config, users: [{ name: 'u', user: { token: 'old', tokenFile: 'me.token' } }] }),
+  );
+  const loaded = loadKubeconfig({ kubeconfig: join(folder, 'config') });
+  const options: RequestOptions = {};
+  await loaded.applyToHTTPSOptions(options);
+  expect(String(Object.values(options.headers ?? {}))).toBe('Bearer token-of-the-file\n');
 });
