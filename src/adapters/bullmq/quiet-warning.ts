@@ -23,7 +23,7 @@ export class QuietWarning {
 }
 
 /** The client's errors carry the command with its arguments, among them the password. */
-export function withoutCommands(fields: LogFields): LogFields {
+function withoutCommands(fields: LogFields): LogFields {
   return Object.fromEntries(
     Object.entries(fields).map(([key, value]) => [key, value instanceof Error ? value.message : value]),
   );
