@@ -49,9 +49,10 @@ export class MemoryJournal implements Journal {
     return this.#log.map(({ key, text }) => ({ stream: streamOf(key), entry: JSON.parse(text) as JournalEntry }));
   }
 
-  async read(stream: StreamId): Promise<JournalEntry[]> {
+  async read(stream: StreamId, afterVersion = 0): Promise<JournalEntry[]> {
     this.#reach();
-    return (this.#streams.get(keyOf(stream)) ?? []).map((text) => JSON.parse(text) as JournalEntry);
+    const texts = this.#streams.get(keyOf(stream)) ?? [];
+    return texts.slice(afterVersion).map((text) => JSON.parse(text) as JournalEntry);
   }
 
   readMany(streams: readonly StreamId[]): Promise<JournalEntry[][]> {

@@ -26,10 +26,10 @@ export function decideRun(state: RunState, observation: RunObservation): RunDeci
   if (state.ended) return { events: [] };
   const active = activeServers(state);
   if (state.stoppedBy !== undefined) {
-    return active.length > 0 ? { events: [] } : { events: [endOf(state, 'undone', stopReason(state))] };
+    return active.length > 0 ? { events: [] } : { events: [endOf('undone', stopReason(state))] };
   }
   const wave = state.waves.findIndex((status) => status.kind !== 'finished');
-  if (wave === -1) return { events: [endOf(state, 'done', '')] };
+  if (wave === -1) return { events: [endOf('done', '')] };
   const isOver = waveServers(state, wave).every((server) => isSettled(state, server.name));
   return isOver ? finishWave(state, wave, observation) : fillWave(state, wave, active, observation);
 }
@@ -50,7 +50,7 @@ function stopReason(state: RunState): string {
   return `stopped by ${state.stoppedBy}; ${done} of ${state.definition.servers.length} servers were done`;
 }
 
-function endOf(_state: RunState, outcome: 'done' | 'undone' | 'halted', reason: string): RunEvent {
+function endOf(outcome: 'done' | 'undone' | 'halted', reason: string): RunEvent {
   return { kind: 'runEnded', outcome, reason };
 }
 
@@ -64,7 +64,7 @@ function finishWave(state: RunState, wave: number, { nowMs }: RunObservation): R
   const status = state.waves[wave];
   const finished: RunEvent = { kind: 'waveFinished', wave };
   const isLast = wave === state.definition.waves.length - 1;
-  if (isLast || !plan || !status) return { events: [finished, endOf(state, 'done', '')] };
+  if (isLast || !plan || !status) return { events: [finished, endOf('done', '')] };
   if (plan.soakMs > 0 && status.kind !== 'soaking' && status.kind !== 'awaitingApproval') {
     const untilMs = nowMs + plan.soakMs;
     const hold: Hold = { kind: 'waiting', for: 'soak', text: `wave ${wave + 1} soaks` };
@@ -115,7 +115,7 @@ function fillWave(state: RunState, wave: number, active: readonly string[], obse
       .map(([name]) => name)
       .sort()
       .join(', ');
-    return { events: [endOf(state, 'halted', `${names}: ${halted ?? 'a person has to retry or skip'}`)] };
+    return { events: [endOf('halted', `${names}: ${halted ?? 'a person has to retry or skip'}`)] };
   }
   if (halted !== undefined) return { events: holdChange(state, { kind: 'blocked', by: halted }) };
   if (state.pausedBy !== undefined) return { events: holdChange(state, { kind: 'paused', by: state.pausedBy }) };
@@ -124,6 +124,10 @@ function fillWave(state: RunState, wave: number, active: readonly string[], obse
   const { admitted, refusal } = admit(state, waiting, active, observation.down);
   const admissions = admitted.map((server): RunEvent => ({ kind: 'serverAdmitted', server }));
   const isStuck = active.length + admitted.length === 0 && refusal !== undefined;
+  const holders = [...state.admitted].sort().join(', ');
+  // A halted server keeps its place and its domain; where that leaves nothing to do, waiting helps nobody.
+  if (isStuck && holders !== '')
+    return { events: [endOf('halted', `${holders} halted; the others cannot start: ${refusal}`)] };
   const hold: Hold = isStuck ? { kind: 'waiting', for: 'budget', text: refusal } : noHold;
   return {
     events: [...started, ...admissions, ...holdChange(state, hold)],

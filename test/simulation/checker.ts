@@ -29,6 +29,7 @@ export class Checker {
   readonly looks: Record<string, number> = {};
   #simulation: Simulation | undefined;
   #observer: SimulatedCluster | undefined;
+  #run: RunState | undefined;
 
   attach(simulation: Simulation): void {
     this.#simulation = simulation;
@@ -163,8 +164,6 @@ export class Checker {
       const halted = taken.filter((name) => run.ends[name]?.outcome === 'halted');
       const places = Math.max(run.definition.maxUnavailable, halted.length);
       const { nodes } = await this.#view();
-      const up = taken.filter((name) => nodes.find((node) => node.name === name)?.cordon.kind === 'none');
-      void up;
       this.#look(
         '8 failed keeps its place',
         taken.length <= places + this.#down(run, nodes),
@@ -251,7 +250,10 @@ export class Checker {
     const journal = this.#simulation?.journal;
     const runId = (await journal?.runIds())?.at(-1);
     if (!journal || runId === undefined) return undefined;
-    return foldRun(undefined, await journal.read({ runId }));
+    const known = this.#run;
+    const next = foldRun(known, await journal.read({ runId }, known?.version ?? 0));
+    if (next && next.version >= (this.#run?.version ?? 0)) this.#run = next;
+    return next;
   }
 
   async #server(definition: RunDefinition, server: string): Promise<ServerState> {

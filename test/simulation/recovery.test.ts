@@ -36,10 +36,6 @@ function simulate(checker: Checker): Simulation {
   return simulation;
 }
 
-function hasEnded({ journal }: Simulation): boolean {
-  return journal.snapshot().at(-1)?.entry.event.kind === 'runEnded';
-}
-
 interface End {
   readonly status: string;
   readonly servers: readonly { readonly name: string; readonly phase: string }[];
@@ -53,10 +49,10 @@ async function runWith(killAt: KillAt | undefined): Promise<{ end: End; killed: 
   const first = await simulation.startDaemon('first', killAt);
   // The start request itself may be what is cut off; then the person asks again.
   void first.operations.start({ plan: 'weekly', by: 'test' }).catch(() => undefined);
-  await simulation.clock.run(() => first.isKilled() || hasEnded(simulation));
+  await simulation.clock.run(() => first.isKilled() || simulation.hasEnded);
   const second = await simulation.startDaemon('second');
-  if (simulation.journal.snapshot().length === 0) await simulation.startRun(second);
-  if (!hasEnded(simulation)) await simulation.runToEnd();
+  if ((await simulation.journal.runIds()).length === 0) await simulation.startRun(second);
+  if (!simulation.hasEnded) await simulation.runToEnd();
   const runId = mustHave((await simulation.journal.runIds())[0]);
   const run = await simulation.settle(second.operations.run(runId));
   await checker.finish();

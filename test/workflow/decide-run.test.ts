@@ -106,7 +106,7 @@ describe('admission', () => {
           looked += fresh.length;
         },
       ),
-      { numRuns: 500 },
+      { numRuns: 2_000 },
     );
     expect(looked).toBeGreaterThan(100);
   });
@@ -173,6 +173,13 @@ describe('the end of a run', () => {
     expect(admitted(shape, [], ...mixed)).toEqual(['d']);
     const inARow = [started, admit('a'), end('a', 'undone'), admit('b'), end('b', 'undone')];
     expect(admitted(shape, [], ...inARow)).toEqual([]);
+  });
+
+  it('is "halted" when a halted server keeps the place or the domain that every other one would need', () => {
+    const servers = [runServer('a', 'z1'), runServer('b', 'z2')];
+    const shape = { servers, maxUnavailable: 2, haltAfter: { failures: 9 } };
+    const ended = decideRun(runAfter(shape, started, admit('a'), end('a', 'halted')), quiet);
+    expect(ended.events).toMatchObject([{ kind: 'runEnded', outcome: 'halted' }]);
   });
 
   it('is taken back by a retry, and by a skip', () => {

@@ -76,10 +76,11 @@ export class RedisJournal implements Journal {
     this.#outputBytesMax = options.outputBytesMax ?? 256 * 1024;
   }
 
-  async read(stream: StreamId): Promise<JournalEntry[]> {
+  async read(stream: StreamId, afterVersion = 0): Promise<JournalEntry[]> {
     const key = this.#keys.stream(stream);
-    const texts = await this.#link.run('reading the journal', (redis) => redis.lrange(key, 0, -1));
-    return parseEntries(stream, texts);
+    // The entry of version 1 is the first of the list, so "after version n" begins at index n.
+    const texts = await this.#link.run('reading the journal', (redis) => redis.lrange(key, afterVersion, -1));
+    return parseEntries(stream, texts, afterVersion);
   }
 
   async readMany(streams: readonly StreamId[]): Promise<JournalEntry[][]> {
@@ -176,9 +177,9 @@ function shorten(text: string, bytesMax: number): string {
   return `${Buffer.from(text).subarray(0, bytesMax).toString()} …`;
 }
 
-function parseEntries(stream: StreamId, texts: readonly string[]): JournalEntry[] {
+function parseEntries(stream: StreamId, texts: readonly string[], afterVersion = 0): JournalEntry[] {
   return texts.map((text, index) => {
-    const version = index + 1;
+    const version = afterVersion + index + 1;
     const { atMs, event } = parseJson(text.slice(text.indexOf(' ') + 1));
     const parsed = JournalEvent.safeParse(event);
     if (!parsed.success || typeof atMs !== 'number') {
