@@ -57,7 +57,9 @@ export class WatchedCluster {
   }
 
   async view(signal: AbortSignal): Promise<ClusterView> {
-    await this.#untilSynced(AbortSignal.any([signal, this.#stopping.signal]));
+    signal.throwIfAborted();
+    this.#stopping.signal.throwIfAborted();
+    await this.#untilSynced(signal);
     this.#refuseStale();
     this.#view ??= { nodes: this.#nodes.views, pods: this.#pods.views, budgets: this.#budgets.views };
     return this.#view;
@@ -77,11 +79,13 @@ export class WatchedCluster {
     return [this.#nodes, this.#pods, this.#budgets];
   }
 
-  async #untilSynced(signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
+  async #untilSynced(caller: AbortSignal): Promise<void> {
+    const isSynced = (): boolean => this.#lists().every((list) => list.isSynced);
+    if (isSynced()) return;
+    const signal = AbortSignal.any([caller, this.#stopping.signal]);
     const { clock } = this.#tools;
     const untilMs = clock.nowMs() + this.#times.syncMs;
-    while (!this.#lists().every((list) => list.isSynced)) {
+    while (!isSynced()) {
       const error = this.#lists()
         .map((list) => list.lastError)
         .find((error) => error?.disposition === 'halt');

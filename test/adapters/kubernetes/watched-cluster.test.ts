@@ -282,4 +282,11 @@ describe('no view rather than an old one', () => {
     abort.abort(reason);
     await expect(asked).rejects.toBe(reason);
   });
+
+  it('there is none after the connection was closed', async () => {
+    const api = await withPods({ list: () => podList('10', ['a']) });
+    expect(await podNames(api)).toEqual(['a']);
+    await api.cluster.stop();
+    await expect(api.cluster.view(never)).rejects.toMatchObject({ code: 'cluster/unreachable' });
+  });
 });
