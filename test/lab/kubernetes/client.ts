@@ -37,7 +37,11 @@ export class LabClient {
     const body = asked.body === undefined ? undefined : JSON.stringify(asked.body);
     const headers = {
       ...(asked.token !== undefined && { authorization: `Bearer ${asked.token}` }),
-      ...(body !== undefined && { 'content-type': asked.contentType ?? 'application/json' }),
+      ...(body !== undefined && {
+        'content-type': asked.contentType ?? 'application/json',
+        // Node sends the body of a DELETE without any length unless it is told.
+        'content-length': Buffer.byteLength(body),
+      }),
     };
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const { method } = asked;
