@@ -6,7 +6,7 @@ import { listAt, numberAt, recordAt, textAt } from '../../cluster/json.ts';
 import { MaintenanceError, type Disposition, type ErrorDetails } from '../../errors/maintenance-error.ts';
 import type { ErrorCode } from '../../errors/codes.ts';
 
-export type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete';
+type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete';
 
 /** What was asked, for messages: `patch nodes/node-a`. */
 export interface Asked {
@@ -21,7 +21,7 @@ export interface ApiAnswer {
   readonly body: unknown;
 }
 
-export interface StatusCause {
+interface StatusCause {
   readonly reason: string;
   readonly message: string;
 }

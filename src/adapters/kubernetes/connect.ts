@@ -21,7 +21,7 @@ export interface KubernetesTimes extends WatchTimes, FreshnessTimes {
  * A real API server sends a bookmark about once a minute. So a watch is silent only after more than that, and the view
  * is stale only when opening the watch anew has failed for a while, too.
  */
-export const defaultTimes: KubernetesTimes = {
+const defaultTimes: KubernetesTimes = {
   requestMs: 30_000,
   watchMs: 300_000,
   silenceMs: 75_000,

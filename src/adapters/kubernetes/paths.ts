@@ -23,5 +23,5 @@ export const paths = {
 } as const;
 
 /** Who wrote a field, in `managedFields`. */
-export const fieldManager = 'pitcrew';
+const fieldManager = 'pitcrew';
 export const writeQuery = { fieldManager } as const;

@@ -11,7 +11,7 @@ import type { KubeConfig } from '@kubernetes/client-node';
 import { MaintenanceError } from '../../errors/maintenance-error.ts';
 import { errorOf, unreachableError, type ApiAnswer, type Asked } from './api-answers.ts';
 
-export type PatchType = 'merge-patch' | 'strategic-merge-patch' | 'json-patch';
+type PatchType = 'merge-patch' | 'strategic-merge-patch' | 'json-patch';
 
 export interface ApiRequest extends Asked {
   /** Path below the server's address, every variable part encoded. */

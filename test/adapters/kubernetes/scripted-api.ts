@@ -25,7 +25,7 @@ export interface Reply {
   readonly headers?: Record<string, string>;
 }
 
-export type Answer = (seen: Seen, response: ServerResponse) => Reply | 'handled';
+type Answer = (seen: Seen, response: ServerResponse) => Reply | 'handled';
 
 export const token = 'very-secret-token-0123456789';
 

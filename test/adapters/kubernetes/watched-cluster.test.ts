@@ -170,6 +170,7 @@ describe('a watch that breaks', () => {
           : undefined,
     });
     await until(async () => (await podNames(api)).join() === 'b,c', 'the second list arrived');
+    await until(() => podRequests(api, 'watch').length > 1, 'the second watch began');
     expect(podRequests(api, 'watch').at(-1)?.query.get('resourceVersion')).toBe('90');
   });
 
