@@ -52,6 +52,7 @@ export class LabServer {
     this.port = (this.#listener.address() as AddressInfo).port;
   }
 
+  /** From now on nothing is started any more. What runs is ended by the lab, for all machines at once. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#stopWatching();
@@ -60,7 +61,6 @@ export class LabServer {
       this.#listener.close(resolve);
     });
     await this.#ending;
-    await endProcesses(this.#options.files.root);
     await closed;
   }
 

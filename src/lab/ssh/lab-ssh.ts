@@ -10,6 +10,7 @@ import type { Machine } from '../../simulator/machine.ts';
 import { listenForCalls, type CallVerb, type Calls } from './calls.ts';
 import { LabServer } from './lab-server.ts';
 import { MachineFiles, rewriter } from './machine-files.ts';
+import { endProcesses } from './processes.ts';
 import { shims } from './shims/shims.ts';
 
 export interface LabSshEndpoint {
@@ -48,10 +49,8 @@ export async function startLabSsh(machines: readonly Machine[], options: LabSshO
   await writeFile(privateKeyFile, client.private, { mode: 0o600 });
   const parts: Part[] = [];
   const calls = await listenForCalls(folder, (name, verb) => answerCall(parts, name, verb));
-  const stop = async (): Promise<void> => {
-    await Promise.all(parts.map(async ({ server }) => await server.stop()));
-    await calls.stop();
-  };
+  let stopping: Promise<void> | undefined;
+  const stop = (): Promise<void> => (stopping ??= stopAll(parts, calls, join(folder, 'machines')));
   try {
     const clientKey = parsedKey(client.public);
     for (const machine of machines) parts.push(await startPart(machine, { options, programs, clientKey, calls }));
@@ -63,6 +62,12 @@ export async function startLabSsh(machines: readonly Machine[], options: LabSshO
     await stop();
     throw error;
   }
+}
+
+async function stopAll(parts: readonly Part[], calls: Calls, machinesFolder: string): Promise<void> {
+  await Promise.all(parts.map(async ({ server }) => await server.stop()));
+  await endProcesses(machinesFolder);
+  await calls.stop();
 }
 
 interface Part {

@@ -15,11 +15,15 @@ const places = 'lib/modules proc/sys/kernel usr/local boot etc home mnt opt root
 const beforePlace = String.raw`(?<![\w.\-+*})/$@])`;
 const afterPlace = String.raw`(?![\w.\-])`;
 
-/** What a script calls by its whole path would pass the shims by, and `/sbin/reboot` would then mean it. */
+/**
+ * What a script calls by its whole path would pass the shims by, and `/sbin/reboot` would then mean it. All in one pass,
+ * because the folder's own path may begin like one of the places.
+ */
 export function rewriter(root: string, shims: string, programs: readonly string[]): (text: string) => string {
-  const place = new RegExp(`${beforePlace}/(?=(?:${places.join('|')})${afterPlace})`, 'g');
-  const program = new RegExp(`${beforePlace}/(?:usr/)?s?bin/(?=(?:${programs.join('|')})${afterPlace})`, 'g');
-  return (text) => text.replaceAll(program, () => `${shims}/`).replaceAll(place, () => `${root}/`);
+  const program = String.raw`/(?:usr/)?s?bin/(?=(?:${programs.join('|')})${afterPlace})`;
+  const place = `/(?=(?:${places.join('|')})${afterPlace})`;
+  const either = new RegExp(`${beforePlace}(?:${program}|${place})`, 'g');
+  return (text) => text.replaceAll(either, (found) => (found === '/' ? `${root}/` : `${shims}/`));
 }
 
 export class MachineFiles {

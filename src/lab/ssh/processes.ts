@@ -28,6 +28,7 @@ export async function endProcesses(mark: string): Promise<void> {
   throw new Error(`processes of ${mark} do not end`);
 }
 
+/** The mark is the machine's folder; a folder above stands for all machines in it. */
 export async function processesOf(mark: string): Promise<number[]> {
   const names = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
   const entry = `${processMark}=${mark}`;
@@ -36,7 +37,8 @@ export async function processesOf(mark: string): Promise<number[]> {
       try {
         // The environment of a process that has ended and was not waited for yet is empty, so it does not count.
         const environment = await readFile(`/proc/${pid}/environ`, 'latin1');
-        return environment.split('\0').includes(entry) ? [Number(pid)] : [];
+        const isOurs = environment.split('\0').some((each) => each === entry || each.startsWith(`${entry}/`));
+        return isOurs ? [Number(pid)] : [];
       } catch {
         return [];
       }

@@ -145,8 +145,8 @@ while [ $# -gt 0 ]; do
     -l | --list) verb=show format='ii  \${Package} \${Version} amd64\n' ;;
     -s | --status) verb=show format='Package: \${Package}\nStatus: install ok installed\nVersion: \${Version}\n' ;;
     -f) format=$2; shift ;;
-    -f?*) format=\${1#-f} ;;
     -f=* | --showformat=*) format=\${1#*=} ;;
+    -f?*) format=\${1#-f} ;;
     -*) echo "dpkg-query: error: unknown option $1" >&2; exit 2 ;;
     *) names="$names $1" ;;
   esac
