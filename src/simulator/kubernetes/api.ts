@@ -157,6 +157,7 @@ function placeOf(target: Target): Omit<refusal.AccessAttempt, 'user' | 'verb'> {
 }
 
 function verbOf(method: string, name: string): string {
+  if (name === '' && (method === 'PUT' || method === 'PATCH')) throw refusal.methodNotAllowed();
   switch (method) {
     case 'GET':
       return name === '' ? 'list' : 'get';
