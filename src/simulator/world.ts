@@ -10,7 +10,7 @@ import { ControlPlane } from './kubernetes/control-plane.ts';
 import type { ControllerTimes } from './kubernetes/controllers/context.ts';
 import { kinds } from './kubernetes/kinds.ts';
 import type { PodObject } from './kubernetes/objects.ts';
-import { isPodReady } from './kubernetes/objects.ts';
+import { isFinished, isPodReady } from './kubernetes/objects.ts';
 import { CordonHistory } from './cordon-history.ts';
 import { Machine, type MachineFaults } from './machine.ts';
 import { buildWorkload, type WorldWorkload } from './workloads.ts';
@@ -98,7 +98,9 @@ export function createWorld(options: WorldOptions): World {
     cordons,
     isServing: (pod) => isPodReady(pod) && controlPlane.kubelets.isServing(pod),
     isAtRest: () =>
-      api.store.list(kinds.pods).every((pod) => isPodReady(pod) && pod.metadata.deletionTimestamp === undefined) &&
+      api.store
+        .list(kinds.pods)
+        .every((pod) => (isPodReady(pod) || isFinished(pod)) && pod.metadata.deletionTimestamp === undefined) &&
       api.store.list(kinds.deployments).every(({ spec, status }) => status['readyReplicas'] === (spec.replicas ?? 1)) &&
       api.store.list(kinds.statefulSets).every(({ spec, status }) => status['readyReplicas'] === (spec.replicas ?? 1)),
     stop: () => controlPlane.stop(),

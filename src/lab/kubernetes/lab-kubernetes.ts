@@ -33,7 +33,7 @@ export interface LabKubernetes {
   stop(): Promise<void>;
 }
 
-export interface LabTokens {
+interface LabTokens {
   readonly admin: string;
   readonly pitcrew: string;
   readonly viewer: string;

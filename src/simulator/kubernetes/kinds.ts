@@ -6,16 +6,7 @@ import type { ApiObject, BudgetObject, NodeObject, PodObject, WorkloadObject } f
 import { flagAt, textAt } from '../../cluster/json.ts';
 import * as defaults from './defaults.ts';
 
-export const standardVerbs = [
-  'create',
-  'delete',
-  'deletecollection',
-  'get',
-  'list',
-  'patch',
-  'update',
-  'watch',
-] as const;
+const standardVerbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'] as const;
 
 /** What a request body looks like before the server has filled in the rest. */
 export interface Draft {

@@ -74,7 +74,7 @@ export interface NodeObject extends ApiObject {
   };
 }
 
-export interface SelectorObject {
+interface SelectorObject {
   readonly matchLabels?: Readonly<Record<string, string>>;
   readonly matchExpressions?: readonly {
     readonly key: string;
@@ -83,12 +83,12 @@ export interface SelectorObject {
   }[];
 }
 
-export interface PodVolumeObject {
+interface PodVolumeObject {
   readonly name: string;
   readonly persistentVolumeClaim?: { readonly claimName: string };
 }
 
-export interface ContainerObject {
+interface ContainerObject {
   readonly name: string;
   readonly image: string;
 }

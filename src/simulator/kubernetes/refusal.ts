@@ -47,7 +47,7 @@ export function success(code: number): StatusBody {
 }
 
 /** `leases.coordination.k8s.io`, or just `nodes` in the core group. */
-export function qualifiedName(kind: Kind): string {
+function qualifiedName(kind: Kind): string {
   return kind.group === '' ? kind.resource : `${kind.resource}.${kind.group}`;
 }
 

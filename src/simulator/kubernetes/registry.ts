@@ -74,7 +74,7 @@ export class Registry {
   update<T extends ApiObject>(kind: Kind<T>, current: T, next: T, part: 'main' | 'status' = 'main', dryRun = false): T {
     const written =
       part === 'status'
-        ? { ...current, metadata: this.#statusMetadata(kind, current, next), status: next.status }
+        ? { ...current, metadata: this.#statusMetadata(current, next), status: next.status }
         : { ...next, ...(kind.hasStatus && { status: current.status }) };
     const completed = (kind.complete?.(written as unknown as Draft) ?? written) as unknown as T;
     const specChanged = kind.hasGeneration && !isEqual(current.spec, completed.spec);
@@ -148,8 +148,7 @@ export class Registry {
   }
 
   /** A kubelet or controller may mark a pod through its status, but never change whose it is. */
-  #statusMetadata(kind: Kind, current: ApiObject, next: ApiObject): Metadata {
-    if (kind.resource === 'budgets') return current.metadata;
+  #statusMetadata(current: ApiObject, next: ApiObject): Metadata {
     const { ownerReferences: _owners, finalizers: _finalizers, ...given } = next.metadata;
     const { ownerReferences, finalizers } = current.metadata;
     return { ...given, ...(ownerReferences && { ownerReferences }), ...(finalizers && { finalizers }) };

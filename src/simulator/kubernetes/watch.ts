@@ -56,7 +56,7 @@ export function startWatch(
   }
 }
 
-export function errorEvent(object: StatusBody): WatchEvent {
+function errorEvent(object: StatusBody): WatchEvent {
   return { type: 'ERROR', object };
 }
 

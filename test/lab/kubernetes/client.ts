@@ -7,7 +7,7 @@ import path from 'node:path';
 import { startLabKubernetes, type LabKubernetes } from '../../../src/lab/kubernetes/lab-kubernetes.ts';
 import type { KubernetesApi } from '../../../src/simulator/kubernetes/api.ts';
 
-export interface Asked {
+interface Asked {
   readonly method: string;
   readonly path: string;
   readonly contentType?: string | undefined;
@@ -17,14 +17,14 @@ export interface Asked {
   readonly until?: ((text: string) => boolean) | undefined;
 }
 
-export interface Answered {
+interface Answered {
   readonly status: number;
   readonly headers: IncomingMessage['headers'];
   readonly text: string;
   readonly lines: readonly unknown[];
 }
 
-export class LabClient {
+class LabClient {
   readonly #lab: LabKubernetes;
   readonly #agent: Agent;
 

@@ -277,6 +277,19 @@ describe('nodes and kubelets', () => {
     expect(world.isAtRest()).toBe(true);
   });
 
+  test('a node that is back within five minutes keeps its pods', async () => {
+    const world = testWorld({ servers: servers(2), workloads: [{ ...web, replicas: 2 }] });
+    const uids = (): string[] => world.pods('shop', 'web').map(({ metadata }) => metadata.uid);
+    const before = uids();
+    world.machines.get('n1')?.setPower('off');
+    await world.pass(100_000);
+    expect(readyStatusOf(nodeOf(world, 'n1'))).toBe('Unknown');
+    world.machines.get('n1')?.setPower('on');
+    await world.pass(600_000);
+    expect(uids()).toEqual(before);
+    expect(world.isAtRest()).toBe(true);
+  });
+
   test('a node that stays away loses its pods after five minutes, its daemons never', async () => {
     const daemon = { kind: 'daemonSet', name: 'log', namespace: 'shop' } as const;
     const world = testWorld({ servers: servers(2), workloads: [{ ...web, replicas: 2 }, daemon] });
