@@ -310,6 +310,19 @@ describe('nodes and kubelets', () => {
     expect(world.isAtRest()).toBe(true);
   });
 
+  test('a kubelet whose machine goes down again before it reported says nothing', async () => {
+    const world = testWorld({ servers: servers(1, { bootMs: 60_000 }) });
+    const machine = world.machines.get('n1');
+    machine?.setPower('off');
+    await world.pass(50_000);
+    machine?.setPower('on');
+    await world.pass(61_000);
+    expect(machine?.system).toBe('up');
+    machine?.setPower('off');
+    await world.pass(30_000);
+    expect(readyStatusOf(nodeOf(world, 'n1'))).toBe('Unknown');
+  });
+
   test('a pod that is deleted on a node that is down goes only when the kubelet is back', async () => {
     const world = testWorld({ servers: servers(1), workloads: [{ kind: 'pod', name: 'bare', node: 'n1' }] });
     world.machines.get('n1')?.setPower('off');
