@@ -2,7 +2,6 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import ssh2 from 'ssh2';
 import { SshShell, type SshShellOptions } from '../../src/adapters/ssh/ssh-shell.ts';
 import { readSecret } from '../../src/adapters/system/secrets.ts';
 import { SystemClock, SystemRandom } from '../../src/adapters/system/system-clock.ts';
@@ -11,6 +10,7 @@ import { processesOf } from '../../src/lab/ssh/processes.ts';
 import { Machine } from '../../src/simulator/machine.ts';
 import { freePort, pause, secretFile, Wire } from '../adapters/ssh/sshd.ts';
 import type { ShellWorld } from './shell.contract.ts';
+import { makeKey } from '../../src/lab/ssh/keys.ts';
 
 /** What a daemon hands to the adapter. */
 const needs = { readSecret, clock: new SystemClock(), random: new SystemRandom() };
@@ -30,7 +30,7 @@ export async function makeLabWorld(): Promise<ShellWorld> {
   const knownHostsFile = join(folder, 'known_hosts_of_wire');
   await writeFile(knownHostsFile, (await readFile(lab.knownHostsFile, 'utf8')).replace(`:${innerPort} `, `:${port} `));
   await mkdir(join(root, 'var/marks'));
-  const otherKey = await secretFile(join(folder, 'other'), ssh2.utils.generateKeyPairSync('ed25519').private);
+  const otherKey = await secretFile(join(folder, 'other'), makeKey().private);
   const nobodyPort = await freePort();
   const shells: SshShell[] = [];
   const shell = (ssh: object = {}, more: Partial<SshShellOptions> = {}): SshShell => {

@@ -2,12 +2,12 @@
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import ssh2 from 'ssh2';
 import { SshShell, type SshShellOptions } from '../../src/adapters/ssh/ssh-shell.ts';
 import { SystemClock, SystemRandom } from '../../src/adapters/system/system-clock.ts';
 import { readSecret } from '../../src/adapters/system/secrets.ts';
 import { freePort, pause, secretFile, startSshd, type Sshd } from '../adapters/ssh/sshd.ts';
 import type { ShellWire, ShellWorld } from './shell.contract.ts';
+import { makeKey } from '../../src/lab/ssh/keys.ts';
 
 export async function makeSshdWorld(): Promise<ShellWorld> {
   const sshd = await startSshd();
@@ -58,10 +58,10 @@ export async function makeSshdWorld(): Promise<ShellWorld> {
 type MakeShell = (more: Partial<SshShellOptions> & { ssh?: object }) => SshShell;
 
 /** What a daemon hands to the adapter. */
-export const realNeeds = { readSecret, clock: new SystemClock(), random: new SystemRandom() };
+const realNeeds = { readSecret, clock: new SystemClock(), random: new SystemRandom() };
 
 async function wireOf(sshd: Sshd, shell: MakeShell): Promise<ShellWire> {
-  const otherKey = ssh2.utils.generateKeyPairSync('ed25519');
+  const otherKey = makeKey();
   const otherKeyFile = await secretFile(join(sshd.folder, 'other'), otherKey.private);
   return {
     cut: () => sshd.wire.cut(),

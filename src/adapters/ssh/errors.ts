@@ -10,7 +10,7 @@ export interface Peer {
   readonly user: string;
 }
 
-export function unreachable(peer: Peer, cause: unknown): MaintenanceError {
+function unreachable(peer: Peer, cause: unknown): MaintenanceError {
   const message = `${nameOf(peer)} cannot be reached over SSH: ${textOf(cause)}`;
   return new MaintenanceError('ssh/unreachable', 'retry', message, { details: detailsOf(peer), cause });
 }
@@ -25,7 +25,7 @@ export function disconnected(peer: Peer, cause?: unknown): MaintenanceError {
   return new MaintenanceError('ssh/disconnected', 'retry', message, { details: detailsOf(peer), cause });
 }
 
-export function unauthorized(peer: Peer, why: string): MaintenanceError {
+function unauthorized(peer: Peer, why: string): MaintenanceError {
   const message = `${nameOf(peer)} does not let ${peer.user} in: ${why}`;
   return new MaintenanceError('ssh/auth', 'halt', message, { details: detailsOf(peer) });
 }

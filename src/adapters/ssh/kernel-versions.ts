@@ -17,7 +17,7 @@ export function newestKernelOf(fileNames: readonly string[]): string {
 }
 
 /** As rpm compares: runs of digits by value, runs of letters by alphabet, digits after letters, `~` before the end. */
-export function compareVersions(a: string, b: string): number {
+function compareVersions(a: string, b: string): number {
   const [left, right] = [piecesOf(a), piecesOf(b)];
   for (let at = 0; at < Math.max(left.length, right.length); at += 1) {
     const difference = comparePieces(left[at], right[at]);

@@ -5,15 +5,16 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { hash } from 'node:crypto';
 import { join } from 'node:path';
-import ssh2, { type ParsedKey } from 'ssh2';
+import type { ParsedKey } from 'ssh2';
 import type { Machine } from '../../simulator/machine.ts';
 import { listenForCalls, type CallVerb, type Calls } from './calls.ts';
+import { makeKey } from './keys.ts';
 import { LabServer } from './lab-server.ts';
 import { MachineFiles, rewriter } from './machine-files.ts';
 import { endProcesses } from './processes.ts';
 import { shims } from './shims/shims.ts';
 
-export interface LabSshEndpoint {
+interface LabSshEndpoint {
   readonly address: string;
   readonly port: number;
   /** `SHA256:…` */
@@ -44,7 +45,7 @@ export async function startLabSsh(machines: readonly Machine[], options: LabSshO
     await writeFile(join(programs, name), text);
     await chmod(join(programs, name), 0o755);
   }
-  const client = ssh2.utils.generateKeyPairSync('ed25519');
+  const client = makeKey();
   const privateKeyFile = join(folder, 'id_ed25519');
   await writeFile(privateKeyFile, client.private, { mode: 0o600 });
   const parts: Part[] = [];
@@ -52,7 +53,7 @@ export async function startLabSsh(machines: readonly Machine[], options: LabSshO
   let stopping: Promise<void> | undefined;
   const stop = (): Promise<void> => (stopping ??= stopAll(parts, calls, join(folder, 'machines')));
   try {
-    const clientKey = parsedKey(client.public);
+    const clientKey = client.parsed;
     for (const machine of machines) parts.push(await startPart(machine, { options, programs, clientKey, calls }));
     const knownHostsFile = join(folder, 'known_hosts');
     await writeFile(knownHostsFile, parts.map(({ server, hostKey }) => knownHost(server.port, hostKey)).join(''));
@@ -83,7 +84,7 @@ async function startPart(
 ): Promise<Part> {
   const root = join(lab.options.folder, 'machines', machine.name);
   const files = new MachineFiles(root, machine);
-  const key = ssh2.utils.generateKeyPairSync('ed25519');
+  const key = makeKey();
   const server = new LabServer({
     machine,
     files,
@@ -102,7 +103,7 @@ async function startPart(
     },
   });
   await server.listen();
-  return { machine, files, server, hostKey: parsedKey(key.public) };
+  return { machine, files, server, hostKey: key.parsed };
 }
 
 function nothing(): void {
@@ -142,10 +143,4 @@ function knownHost(port: number, key: ParsedKey): string {
 
 function fingerprintOf(key: ParsedKey): string {
   return `SHA256:${hash('sha256', key.getPublicSSH(), 'base64').replace(/=+$/, '')}`;
-}
-
-function parsedKey(text: string): ParsedKey {
-  const key = ssh2.utils.parseKey(text);
-  if (key instanceof Error) throw key;
-  return Array.isArray(key) ? (key[0] as ParsedKey) : key;
 }

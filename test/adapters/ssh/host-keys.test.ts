@@ -2,7 +2,6 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import ssh2 from 'ssh2';
 import { describe, expect, it } from 'vitest';
 import {
   fingerprintOf,
@@ -13,13 +12,14 @@ import {
   parseKnownHosts,
   preferredAlgorithms,
 } from '../../../src/adapters/ssh/host-keys.ts';
+import { makeKey } from '../../../src/lab/ssh/keys.ts';
 
 const ours = publicKey();
 const other = publicKey();
 const line = { ours: `ssh-ed25519 ${ours.toString('base64')}`, other: `ssh-ed25519 ${other.toString('base64')}` };
 
 function publicKey(): Buffer {
-  const { public: text } = ssh2.utils.generateKeyPairSync('ed25519');
+  const { public: text } = makeKey();
   return Buffer.from(text.split(' ')[1] ?? '', 'base64');
 }
 

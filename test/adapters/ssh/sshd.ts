@@ -1,13 +1,13 @@
 /** A real OpenSSH server for tests: own port, own keys, own folder; and a wire in front of it that can be cut. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createConnection, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import ssh2 from 'ssh2';
+import { makeKey } from '../../../src/lab/ssh/keys.ts';
 
-export const sshdProgram = '/usr/sbin/sshd';
+const sshdProgram = '/usr/sbin/sshd';
 
 /** A port in front of another one, on which connections can be cut or silenced. */
 export class Wire {
@@ -82,9 +82,9 @@ export async function startSshd(): Promise<Sshd> {
   const folder = await mkdtemp(join(tmpdir(), 'pitcrew-sshd-'));
   const programs = join(folder, 'programs');
   await mkdir(programs);
-  const ed25519 = ssh2.utils.generateKeyPairSync('ed25519');
+  const ed25519 = makeKey();
   const rsa = ssh2.utils.generateKeyPairSync('rsa', { bits: 2_048 });
-  const client = ssh2.utils.generateKeyPairSync('ed25519');
+  const client = makeKey();
   const hostKeys = [
     { type: 'ssh-ed25519', public: ed25519.public },
     { type: 'ssh-rsa', public: rsa.public },
@@ -102,7 +102,12 @@ export async function startSshd(): Promise<Sshd> {
   });
   let log = '';
   daemon.stderr.on('data', (data: Buffer) => void (log += data.toString()));
-  await untilListening(daemon, innerPort, () => log);
+  try {
+    await untilListening(daemon, innerPort, () => log);
+  } catch (error) {
+    daemon.kill();
+    throw error;
+  }
   const wire = new Wire(() => innerPort);
   const port = await wire.listen();
   const knownHostsFile = join(folder, 'known_hosts');
@@ -217,8 +222,4 @@ export async function pause(durationMs: number): Promise<void> {
   await new Promise((resolve) => {
     setTimeout(resolve, durationMs);
   });
-}
-
-export function hasSshd(): boolean {
-  return existsSync(sshdProgram);
 }
