@@ -93,6 +93,6 @@ try {
   installNpmPackages();
   await installPrograms();
 } catch (error) {
-  console.error(`pitcrew: set-up failed: ${error instanceof Error ? error.message : error}`);
+  console.error(`pitcrew: set-up failed: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;
 }

@@ -41,7 +41,8 @@ function objectScreen(session: Session): Screen {
         await session.print(run, () => '');
       }
     },
-    note: (text) => session.say(text),
+    // An empty note takes the last one off a screen; a log has nothing to take off.
+    note: (text) => (text === '' ? undefined : session.say(text)),
     close: () => undefined,
   };
 }
@@ -55,7 +56,8 @@ function lineScreen(session: Session): Screen {
       if (isEnded(run)) lines.push('', renderStatus(run, session.view()));
       if (lines.length > 0) session.io.stdout.write(`${lines.join('\n')}\n`);
     },
-    note: (text) => session.say(text),
+    // An empty note takes the last one off a screen; a log has nothing to take off.
+    note: (text) => (text === '' ? undefined : session.say(text)),
     close: () => undefined,
   };
 }

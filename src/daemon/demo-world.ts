@@ -12,8 +12,8 @@ export function demoServers(speed: number): WorldServer[] {
       zone: rack,
       kernel: '6.12.101+deb13-amd64',
       updatedKernel: '6.12.107+deb13-amd64',
-      bootMs: 5_000 / speed,
-      shutdownMs: 1_000 / speed,
+      bootMs: 3_000 / speed,
+      shutdownMs: 700 / speed,
       // The one that hangs on its way down: it has to be switched off, and its BMC does not obey at first.
       faults: name === 'rack1-03' ? { shutdownHangs: true, bmcIgnoresOffTimes: 1 } : {},
     };
@@ -51,7 +51,7 @@ export function demoWorkloads(): WorldWorkload[] {
       replicas: 3,
       cpu: '500m',
       memory: '1Gi',
-      readyAfter: '4s',
+      readyAfter: '3s',
       gracePeriodSeconds: 3,
       volumeSize: '10Gi',
       budget: { minAvailable: 2 },

@@ -50,7 +50,7 @@ export async function runDemo(options: DemoOptions, io: DemoIo): Promise<ExitCod
       workloads: demoWorkloads(),
       clock: new SystemClock(),
       random: new SystemRandom(),
-      linePauseMs: 120 / options.speed,
+      linePauseMs: 30 / options.speed,
     });
     io.signal.throwIfAborted();
     const documents = await writeDocuments(folder);
@@ -128,7 +128,7 @@ async function writeDocuments(folder: string): Promise<string> {
   const documents = path.join(folder, 'documents');
   await mkdir(documents, { recursive: true });
   const playbook = await readFile(path.join(projectRoot, 'playbooks', 'kernel-update.yaml'), 'utf8');
-  await writeFile(path.join(documents, 'kernel-update.yaml'), playbook.replace('timeout: 20m', 'timeout: 12s'));
+  await writeFile(path.join(documents, 'kernel-update.yaml'), playbook.replace('timeout: 20m', 'timeout: 7s'));
   const plan = await readFile(path.join(projectRoot, 'deploy', 'demo', 'plan.yaml'), 'utf8');
   await writeFile(path.join(documents, 'plan.yaml'), plan);
   return documents;
@@ -143,11 +143,12 @@ interface DaemonStart {
 
 function startDaemon({ folder, data, documents, lab }: DaemonStart): ChildProcess {
   const main = path.join(import.meta.dirname, '..', `main${path.extname(import.meta.filename)}`);
-  const args = [
-    ...[main, 'daemon', '--data', data, '--kubeconfig', lab.kubeconfigFile, '--known-hosts', lab.knownHostsFile],
-    ...['--documents', documents, lab.inventoryFolder],
-  ];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const args = [main, 'daemon', '--data', data, '--documents', documents, lab.inventoryFolder];
+  args.push('--kubeconfig', lab.kubeconfigFile, '--known-hosts', lab.knownHostsFile);
+  // In a session of its own: a Ctrl-C in the terminal is for us, and we stop the daemon in order. Should we be killed, the
+  // kernel sends it the same signal.
+  const command = ['--pdeathsig', 'TERM', '--', process.execPath, ...args];
+  const child = spawn('setpriv', command, { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
   child.stderr.pipe(createWriteStream(path.join(folder, 'daemon.log'), { mode: 0o600 }));
   return child;
 }

@@ -6,6 +6,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { Redis } from 'ioredis';
@@ -30,6 +31,7 @@ import { SurgeMover } from '../movers/surge.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { RedisAddress } from '../ports/redis-address.ts';
 import { createLogger } from '../telemetry/logger.ts';
+import { redactor } from '../telemetry/redaction.ts';
 import { RealConnections } from './connections.ts';
 import { Teardown } from './teardown.ts';
 
@@ -49,6 +51,7 @@ const sweepMs = 5_000;
 /** Runs until the signal ends it; rejects only where it cannot start. */
 export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Promise<void> {
   await mkdir(options.data, { recursive: true, mode: 0o700 });
+  await refuseSecond(path.join(options.data, 'daemon.sock'));
   const secrets = new SecretStore();
   const kept: string[] = [];
   const logger = createLogger({ level: 'info', redact: () => [...secrets.known(), ...kept] });
@@ -67,6 +70,20 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
   }
 }
 
+/** Two daemons on one data folder would share one Redis, and the first to stop would take it from the other. */
+async function refuseSecond(socket: string): Promise<void> {
+  const answers = await new Promise<boolean>((resolve) => {
+    const probe = connect(socket);
+    probe.once('connect', () => resolve(true));
+    probe.once('error', () => resolve(false));
+    probe.setTimeout(1_000, () => resolve(false));
+    probe.unref();
+  });
+  if (!answers) return;
+  const message = `a daemon runs on this data folder already (${socket}); more daemons share one Redis by --redis`;
+  throw new MaintenanceError('run/refused', 'halt', message);
+}
+
 interface Parts {
   readonly options: DaemonOptions;
   readonly signal: AbortSignal;
@@ -82,7 +99,7 @@ async function compose({ options, signal, logger, secrets, address, token, teard
   const random = new SystemRandom();
   const link = new RedisLink(address, { logger });
   teardown.add('redis', () => link.close());
-  const journal = new RedisJournal(link);
+  const journal = redactOutput(new RedisJournal(link), () => [...secrets.known(), token]);
   const leases = new RedisLeases(link, { holder: `${hostname()}/${process.pid}`, logger });
   const wakeUps = new BullMqWakeUps({
     connect: (more) => new Redis({ ...redisClientOptions(address), ...more }),
@@ -90,7 +107,8 @@ async function compose({ options, signal, logger, secrets, address, token, teard
   });
   teardown.add('queue', () => wakeUps.close());
   const { kubeconfig, context } = options;
-  const cluster = await connectKubernetes({ kubeconfig, context, clock, random, logger, signal });
+  // Without our signal: the steps that are just ending still need the API; it is closed after them.
+  const cluster = await connectKubernetes({ kubeconfig, context, clock, random, logger });
   teardown.add('kubernetes', () => cluster.stop());
   const knownHostsFile = options.knownHosts ?? path.join(options.data, 'known_hosts');
   const connections = new RealConnections({ secrets, clock, random, knownHostsFile });
@@ -112,6 +130,13 @@ async function compose({ options, signal, logger, secrets, address, token, teard
   const engine = new Engine(world, log, { sites, sweepMs });
   await engine.start();
   teardown.add('engine', () => engine.stop());
+}
+
+/** What commands print may contain what they were given; it is stored without. */
+function redactOutput(journal: RedisJournal, secrets: () => readonly string[]): RedisJournal {
+  const store = journal.appendOutput.bind(journal);
+  journal.appendOutput = (stream, line) => store(stream, { ...line, text: redactor(secrets()).text(line.text) });
+  return journal;
 }
 
 /** Redis of our own, with its append-only file in the data folder, unless one is named. */

@@ -49,7 +49,7 @@ function progressOf(answer: EvictionAnswer, pod: PodView): MoveProgress {
     case 'gone':
       return { kind: 'done' };
     case 'budget':
-      return { kind: 'queued', waitingFor: `budget ${pod.namespace}/${answer.budget} ${answer.message}` };
+      return { kind: 'queued', waitingFor: `budget ${pod.namespace}/${answer.budget} ${shorten(answer)}` };
     case 'migrating':
       return { kind: 'copying', note: answer.message };
     case 'throttled':
@@ -59,4 +59,9 @@ function progressOf(answer: EvictionAnswer, pod: PodView): MoveProgress {
     default:
       return unreachable(answer);
   }
+}
+
+/** The API repeats the budget's name: "The disruption budget web needs 2 healthy pods and has 2 currently". */
+function shorten({ budget, message }: { budget: string; message: string }): string {
+  return message.replace(`The disruption budget ${budget} `, 'allows none now: ');
 }

@@ -3,13 +3,13 @@
  *
  * It refuses what cannot work; it starts nothing.
  */
-import { matchesSelector } from '../cluster/scheduling.ts';
 import type { NodeView } from '../cluster/node.ts';
 import { MaintenanceError } from '../errors/maintenance-error.ts';
 import type { InventoryServer } from '../spec/inventory.ts';
 import type { ParameterValues } from '../spec/parameters.ts';
 import { defaultEvacuation, type MaintenancePlan } from '../spec/plan.ts';
 import type { Playbook } from '../spec/playbook.ts';
+import { isTarget } from '../spec/targets.ts';
 import { countOf } from '../spec/values.ts';
 import type { Purpose, RunDefinition, RunServer, Wave } from '../workflow/definition.ts';
 import { evacuateProgram, maintenanceProgram, returnProgram, undoActions } from './program.ts';
@@ -83,18 +83,15 @@ export function assembleSingle(input: {
 }
 
 /** The plan's values over the playbook's defaults. The documents were checked: nothing is missing. */
-export function parameterValues(plan: MaintenancePlan, playbook: Playbook): ParameterValues {
+function parameterValues(plan: MaintenancePlan, playbook: Playbook): ParameterValues {
   const defaults = Object.entries(playbook.spec.parameters ?? {}).flatMap(([name, parameter]) =>
     parameter.default === undefined ? [] : [[name, parameter.default] as const],
   );
   return { ...Object.fromEntries(defaults), ...plan.spec.parameters };
 }
 
-export function selectTargets(plan: MaintenancePlan, servers: readonly InventoryServer[]): InventoryServer[] {
-  const { exclude, ...selector } = plan.spec.targets;
-  return servers
-    .filter((server) => matchesSelector(selector, server.labels) && !(exclude ?? []).includes(server.name))
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
+function selectTargets(plan: MaintenancePlan, servers: readonly InventoryServer[]): InventoryServer[] {
+  return servers.filter((server) => isTarget(plan.spec.targets, server)).sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 function inDomains(
@@ -115,8 +112,7 @@ function inDomains(
 
 /** Sizes, not totals; what is left over forms a last wave. Servers go domain by domain, then by name. */
 function makeWaves(servers: readonly RunServer[], plan: MaintenancePlan): Wave[] {
-  const key = (server: RunServer): string => `${server.domain === '' ? 1 : 0}${server.domain}\u0000${server.name}`;
-  const names = [...servers].sort((a, b) => (key(a) < key(b) ? -1 : 1)).map((server) => server.name);
+  const names = [...servers].sort((a, b) => (rankOf(a) < rankOf(b) ? -1 : 1)).map((server) => server.name);
   const waves: Wave[] = [];
   for (const { servers: amount, soakMs, approval } of plan.spec.rollout?.waves ?? []) {
     const members = names.splice(0, countOf(amount, servers.length));
@@ -124,4 +120,9 @@ function makeWaves(servers: readonly RunServer[], plan: MaintenancePlan): Wave[]
   }
   if (names.length > 0) waves.push({ servers: names, soakMs: 0, approval: false });
   return waves;
+}
+
+/** Servers without a domain come last. */
+function rankOf({ domain, name }: RunServer): string {
+  return `${domain === '' ? 1 : 0}${domain}\u0000${name}`;
 }

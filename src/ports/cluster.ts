@@ -31,7 +31,7 @@ export type EvictionAnswer =
   | { readonly kind: 'blocked'; readonly message: string };
 
 /** KEP-5683 condition types, published while we work on a node. */
-export type MaintenanceCondition = 'MaintenancePlanned' | 'MaintenanceInProgress' | 'DrainInProgress' | 'Drained';
+type MaintenanceCondition = 'MaintenancePlanned' | 'MaintenanceInProgress' | 'DrainInProgress' | 'Drained';
 
 export interface ConditionUpdate {
   readonly type: MaintenanceCondition;

@@ -9,7 +9,7 @@ import type { ClusterView } from './cluster.ts';
 export type MoverName = 'kubevirt' | 'paguro' | 'castai' | 'criu' | 'surge' | 'evict';
 
 /** What a pod keeps when it is moved this way, best first. */
-export type MovePromise = 'everything' | 'in-cluster connections' | 'memory' | 'nothing: restart';
+type MovePromise = 'everything' | 'in-cluster connections' | 'memory' | 'nothing: restart';
 
 export type Assessment =
   | { readonly kind: 'able'; readonly promise: MovePromise; readonly predictedMs: number }

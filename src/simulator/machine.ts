@@ -31,7 +31,7 @@ export interface MachineFaults {
   bootsOldKernel: boolean;
 }
 
-export const noFaults: MachineFaults = {
+const noFaults: MachineFaults = {
   bmcSilent: false,
   bmcBusyTimes: 0,
   bmcIgnoresOffTimes: 0,

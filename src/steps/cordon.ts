@@ -8,9 +8,9 @@ import { MaintenanceError } from '../errors/maintenance-error.ts';
 import { finished, waiting, type StepContext, type StepResult } from './step.ts';
 
 /** Medik8s' node maintenance operator takes its lease for an hour; renewed by every step that lasts longer. */
-export const nodeLeaseSeconds = 3_600;
+const nodeLeaseSeconds = 3_600;
 
-export function leaseHolder(runId: string): string {
+function leaseHolder(runId: string): string {
   return `pitcrew-${runId}`;
 }
 

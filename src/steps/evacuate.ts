@@ -12,7 +12,7 @@ import type { MoverName, MoveProgress, PodMover } from '../ports/movers.ts';
 import type { MoveWay } from '../spec/plan.ts';
 import type { Hold } from '../workflow/hold.ts';
 import type { Move } from '../workflow/server-state.ts';
-import { finished, sinceMs, waiting, working, type StepContext, type StepResult } from './step.ts';
+import { finished, lengthText, sinceMs, waiting, working, type StepContext, type StepResult } from './step.ts';
 
 const stepId = 'evacuate';
 /** How many pods of one server are on their way at once: enough to be quick, few enough to spare the API. */
@@ -164,11 +164,7 @@ function holdWithin(context: StepContext, hold: Hold | undefined): StepResult {
   if (waitedMs >= context.definition.evacuation.timeoutMs) {
     const reason =
       hold === undefined ? 'pods are still on their way' : hold.kind === 'blocked' ? hold.by : describe(hold);
-    throw new MaintenanceError(
-      'evacuation/timeout',
-      'halt',
-      `not empty after ${Math.round(waitedMs / 60_000)} min: ${reason}`,
-    );
+    throw new MaintenanceError('evacuation/timeout', 'halt', `not empty after ${lengthText(waitedMs)}: ${reason}`);
   }
   return hold ? waiting(hold, 1_000) : working(1_000);
 }

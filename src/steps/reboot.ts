@@ -12,18 +12,20 @@ import type { ProgramStep } from '../workflow/definition.ts';
 import type { Evidence } from '../workflow/events.ts';
 import type { RebootLog } from '../workflow/server-state.ts';
 import { assertEmpty } from './emptiness.ts';
-import { finished, working, type StepContext, type StepResult } from './step.ts';
+import { finished, lengthText, working, type StepContext, type StepResult } from './step.ts';
 
 type Reboot = Extract<ProgramStep, { kind: 'reboot' }>;
 
 /** How long a soft power-off may take before it counts as ignored (Ironic waits 600 s; a hung system never answers). */
 const softOffMs = 5 * 60_000;
-/** A BMC that took "off" and is still on after this is asked again. */
+/** A BMC that took "off" and is still on after this, or a quarter of the rung's time, is asked again. */
 const askAgainMs = 20_000;
+/** A hung system takes a connection and then says nothing: one look waits so long at most, and never eats up a rung. */
+const probeMs = 10_000;
 const pollMs = 1_000;
 
 export async function advanceReboot(step: Reboot, context: StepContext): Promise<StepResult> {
-  const facts = await tryFacts(context);
+  const facts = await tryFacts(step, context);
   const before = context.state.notes[step.id] ?? (await recordBefore(step, context, facts));
   if (facts && facts.bootId !== before['bootId']) return acceptBoot(facts, before);
 
@@ -75,13 +77,25 @@ function acceptBoot(facts: BootFacts, before: Evidence): StepResult {
   return finished({ bootId: facts.bootId, kernel: facts.kernel, kernelBefore: before['kernel'] ?? '' });
 }
 
-async function tryFacts(context: StepContext): Promise<BootFacts | undefined> {
+async function tryFacts(step: Reboot, context: StepContext): Promise<BootFacts | undefined> {
+  const enough = new AbortController();
+  const signal = AbortSignal.any([context.signal, enough.signal]);
+  // Its own end of the waiting: the alarm must not ring, nor keep anybody waiting, once the answer is there.
+  const answered = new AbortController();
+  const alarm = context.clock.sleep(Math.min(probeMs, step.timeoutMs / 6), answered.signal).then(
+    () => enough.abort(new MaintenanceError('ssh/timeout', 'retry', `${context.server.name} does not answer`)),
+    () => undefined,
+  );
   try {
-    return await context.shell.readFacts(context.signal);
+    return await context.shell.readFacts(signal);
   } catch (error) {
+    context.signal.throwIfAborted();
     // Down, booting or hung: exactly what is expected now. A wrong key is not: it will not mend itself.
     if (error instanceof MaintenanceError && error.disposition !== 'halt') return undefined;
     throw error;
+  } finally {
+    answered.abort();
+    await alarm;
   }
 }
 
@@ -135,7 +149,8 @@ async function continuePower(step: Reboot, rung: Rung, log: RebootLog, context: 
 /** Power is on and "on" was never asked for in this rung, so an earlier "off" has had no effect: asking again is no second cycle. */
 async function askForOff(step: Reboot, rung: Rung, log: RebootLog, context: StepContext): Promise<StepResult> {
   const lastAsk = log.power.findLast((entry) => entry.kind === 'asked' && entry.state === 'off');
-  const isFresh = lastAsk !== undefined && context.clock.nowMs() - lastAsk.atMs < askAgainMs;
+  const againMs = Math.min(askAgainMs, step.timeoutMs / 4);
+  const isFresh = lastAsk !== undefined && context.clock.nowMs() - lastAsk.atMs < againMs;
   if (isFresh) return working(pollMs);
   await context.record({ kind: 'powerAsked', step: step.id, request: 'off' });
   await context.bmc.requestPower(rung === 'bmc-soft' ? 'soft' : 'off', context.signal);
@@ -152,10 +167,9 @@ async function giveUp(step: Reboot, context: StepContext): Promise<StepResult> {
   } catch (error) {
     if (!(error instanceof MaintenanceError)) throw error;
   }
-  const minutes = Math.round(step.timeoutMs / 60_000);
   throw new MaintenanceError(
     'reboot/no-evidence',
     'halt',
-    `the server did not come back: no new boot id ${minutes} min after the last try; ${bmcSays}`,
+    `the server did not come back: no new boot id within ${lengthText(step.timeoutMs)} of the last try; ${bmcSays}`,
   );
 }

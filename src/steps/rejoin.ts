@@ -23,5 +23,5 @@ export async function advanceRejoin(
       `node ${context.server.node} ${seen} 10 min after the server was back`,
     );
   }
-  return working(1_000);
+  return working(500);
 }

@@ -60,3 +60,8 @@ export function sinceMs(context: StepContext, step: string): number {
   const status = context.state.steps[step];
   return status?.kind === 'started' || status?.kind === 'failed' ? status.sinceMs : context.clock.nowMs();
 }
+
+/** For messages: `12 s`, `20 min`. */
+export function lengthText(durationMs: number): string {
+  return durationMs < 120_000 ? `${Math.round(durationMs / 1_000)} s` : `${Math.round(durationMs / 60_000)} min`;
+}

@@ -30,7 +30,7 @@ export interface NeededProbe {
 
 export type SshAction = Extract<Action, { ssh: unknown }>;
 /** Everything in `service` that is not a reboot. */
-export type ServiceAction = Exclude<Action, { reboot: unknown }>;
+type ServiceAction = Exclude<Action, { reboot: unknown }>;
 
 /** One step of the program. `id` is unique in it and names the step in the journal. Parameters are filled in already. */
 export type ProgramStep =

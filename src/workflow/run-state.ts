@@ -6,14 +6,14 @@ import type { RunDefinition } from './definition.ts';
 import type { Outcome, RunEvent } from './events.ts';
 import { noHold, type Hold } from './hold.ts';
 
-export type WaveStatus =
+type WaveStatus =
   | { readonly kind: 'pending' }
   | { readonly kind: 'running' }
   | { readonly kind: 'soaking'; readonly untilMs: number }
   | { readonly kind: 'awaitingApproval' }
   | { readonly kind: 'finished' };
 
-export interface ServerEnd {
+interface ServerEnd {
   readonly outcome: Outcome;
   readonly reason: string;
   readonly atMs: number;

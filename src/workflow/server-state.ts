@@ -9,7 +9,7 @@ import { isPastReturn, type Phase, type ProgramStep, type StepKind } from './def
 import type { Evidence, Outcome, ServerEvent } from './events.ts';
 import { noHold, type Hold } from './hold.ts';
 
-export type StepStatus =
+type StepStatus =
   | { readonly kind: 'pending' }
   | { readonly kind: 'started'; readonly attempt: number; readonly sinceMs: number }
   | {
@@ -47,7 +47,7 @@ export interface RebootLog {
   readonly power: readonly { readonly kind: 'asked' | 'seen'; readonly state: 'off' | 'on'; readonly atMs: number }[];
 }
 
-export interface ActionLog {
+interface ActionLog {
   readonly commandId: string;
   readonly finished: boolean;
 }
@@ -95,7 +95,7 @@ export function emptyServerState(server: string, program: readonly ProgramStep[]
   };
 }
 
-export const phaseOfStep: Readonly<Record<StepKind, Phase>> = {
+const phaseOfStep: Readonly<Record<StepKind, Phase>> = {
   prepare: 'preparing',
   cordon: 'cordoning',
   evacuate: 'evacuating',
@@ -176,8 +176,8 @@ function updateReboot(state: ServerState, step: string, change: (log: RebootLog)
 
 const rungText: Readonly<Record<Rung, string>> = {
   ssh: 'asked over SSH',
-  'bmc-soft': 'BMC soft',
-  'bmc-cycle': 'BMC off and on',
+  'bmc-soft': 'BMC soft shutdown',
+  'bmc-cycle': 'BMC hard off and on',
 };
 
 function tell(state: ServerState, atMs: number, text: string): ServerState {
@@ -242,7 +242,10 @@ function applyKind(state: ServerState, event: ServerEvent, atMs: number, program
         hold: noHold,
       };
     case 'stepFailed':
-      return tell(failStep(state, event, atMs), atMs, event.message);
+      // A halt's message becomes the reason of the end; what was tried before it is the list.
+      return event.disposition === 'halt'
+        ? failStep(state, event, atMs)
+        : tell(failStep(state, event, atMs), atMs, event.message);
     case 'holdChanged':
       return { ...state, hold: event.hold };
     case 'noted':
@@ -341,5 +344,5 @@ function applyPower(
     entry.kind === 'asked' && entry.state === 'on' && log.power.some((p) => p.kind === 'asked' && p.state === 'on');
   if (isSecondOn) illegal(state, event);
   const changed = updateReboot(state, event.step, (before) => ({ ...before, power: [...before.power, entry] }));
-  return entry.kind === 'asked' ? tell(changed, atMs, `BMC ${entry.state}`) : changed;
+  return tell(changed, atMs, entry.kind === 'asked' ? `power ${entry.state} asked` : `power seen ${entry.state}`);
 }

@@ -1,8 +1,8 @@
 /** From folded states to what people are shown. Pure; the words are chosen here, the layout is the CLI's. */
-import { isPastReturn, type ProgramStep, type RunServer } from './definition.ts';
+import type { ProgramStep, RunServer } from './definition.ts';
 import type { RunState } from './run-state.ts';
 import type { RunStatus, RunView, ServerRow } from './run-view.ts';
-import { isServerPastReturn, type ServerState } from './server-state.ts';
+import type { ServerState } from './server-state.ts';
 
 export function viewRun(run: RunState, servers: ReadonlyMap<string, ServerState>, nowMs: number): RunView {
   const { definition } = run;
@@ -135,11 +135,4 @@ function predictEnd(run: RunState, rows: readonly ServerRow[], nowMs: number): n
     .filter((_, index) => index < run.definition.waves.length - 1 && run.waves[index]?.kind !== 'finished')
     .reduce((sum, wave) => sum + wave.soakMs, 0);
   return Math.max(nowMs, oldestMs + Math.ceil(left.length / atOnce) * median) + soaksMs;
-}
-
-/** Whether `skip` can still bring this server back by itself. */
-export function canBeSkippedNow(run: RunState, server: string, state: ServerState | undefined): boolean {
-  if (run.ends[server] || !run.admitted.has(server)) return true;
-  const program = run.definition.program.filter((step) => isPastReturn(step.kind));
-  return !state || !isServerPastReturn(state, program);
 }

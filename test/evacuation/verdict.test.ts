@@ -132,8 +132,11 @@ describe('a server', () => {
       pod({ name: 'a', uid: 'a' }),
       pod({ name: 'c', uid: 'c', node: 'other' }),
     ];
-    const names = (list: PodView[]) => judgeServer('a', { pods: list, budgets: [] }, policy).map((j) => j.pod.name);
     expect(names(pods)).toEqual(['a', 'b']);
     expect(names([...pods].reverse())).toEqual(['a', 'b']);
   });
 });
+
+function names(pods: PodView[]): string[] {
+  return judgeServer('a', { pods, budgets: [] }, policy).map((judged) => judged.pod.name);
+}

@@ -33,7 +33,7 @@ import { MaintenancePlan } from '../../src/spec/plan.ts';
 import { Playbook } from '../../src/spec/playbook.ts';
 import { runServer } from '../workflow/fixtures.ts';
 
-export const startMs = Date.UTC(2026, 10, 22, 22, 0, 0);
+const startMs = Date.UTC(2026, 10, 22, 22, 0, 0);
 const leaseTtlMs = 15_000;
 
 /** The ports as one daemon gets them; a test may put something in between. */

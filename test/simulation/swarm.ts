@@ -4,6 +4,7 @@
  */
 import { Checker } from './checker.ts';
 import { plan, playbook, Simulation, type Daemon, type Doors, type KillAt } from './harness.ts';
+import { MaintenanceError } from '../../src/errors/maintenance-error.ts';
 import { SeededRandom } from '../../src/simulator/seeded-random.ts';
 import type { MachineFaults } from '../../src/simulator/machine.ts';
 import type { WorldServer } from '../../src/simulator/world.ts';
@@ -21,8 +22,8 @@ export interface Story {
 
 interface Drawn {
   readonly random: SeededRandom;
-  chance(share: number): boolean;
-  between(least: number, most: number): number;
+  readonly chance: (share: number) => boolean;
+  readonly between: (least: number, most: number) => number;
 }
 
 function draw(seed: number): Drawn {
@@ -131,8 +132,7 @@ export async function tell(seed: number, lie: (doors: Doors) => Doors = (doors) 
   const killAt = (): KillAt | undefined =>
     chance(0.5) ? { call: between(50, 2_000), effect: chance(0.5) ? 'before' : 'after' } : undefined;
   let last: Daemon = await simulation.startDaemon('d0');
-  const runId = await simulation.startRun(last).catch(() => undefined);
-  if (runId === undefined) return unstarted(seed);
+  const runId = await startPatiently(simulation, last);
   const mortals = await Promise.all(
     Array.from({ length: daemons }, (_, index) => simulation.startDaemon(`m${index}`, killAt())),
   );
@@ -158,6 +158,13 @@ export async function tell(seed: number, lie: (doors: Doors) => Doors = (doors) 
   };
 }
 
-function unstarted(seed: number): Story {
-  return { seed, violations: [], looks: {}, errors: [], status: 'unstarted', outcomes: {}, kills: 0 };
+/** The cluster may be out of reach just then; a person would ask again. */
+async function startPatiently(simulation: Simulation, daemon: Daemon): Promise<string> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await simulation.startRun(daemon);
+    } catch (error) {
+      if (!(error instanceof MaintenanceError) || tries >= 50) throw error;
+    }
+  }
 }

@@ -12,7 +12,7 @@ import type { Playbook } from '../../src/spec/playbook.ts';
 import { describeProblem } from '../../src/spec/problem.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const folders = ['playbooks', 'inventory', 'deploy/plans'].map((folder) => join(root, folder));
+const folders = ['playbooks', 'inventory', 'deploy/plans', 'deploy/demo'].map((folder) => join(root, folder));
 
 const { plans, playbooks, servers, problems } = await readAndParse(folders);
 

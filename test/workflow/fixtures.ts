@@ -28,7 +28,7 @@ export function runServer(name: string, domain = ''): RunServer {
   };
 }
 
-export const program: readonly ProgramStep[] = [
+const program: readonly ProgramStep[] = [
   { kind: 'prepare', id: 'prepare', needed: [], actions: [] },
   { kind: 'cordon', id: 'cordon' },
   { kind: 'evacuate', id: 'evacuate' },

@@ -54,12 +54,12 @@ export function connectRedis(address: RedisAddress, options: ClientOptions = {})
 }
 
 /** For people; without the password. */
-export function nameOfRedis(address: RedisAddress): string {
+function nameOfRedis(address: RedisAddress): string {
   return address.at.kind === 'socket' ? address.at.path : `${address.at.host}:${address.at.port}`;
 }
 
 /** Warns at most every half minute while Redis is away, and says once when it is back. */
-export function reportConnection(redis: Redis, where: string, logger: Logger): void {
+function reportConnection(redis: Redis, where: string, logger: Logger): void {
   let warnedAtMs = Number.NEGATIVE_INFINITY;
   let isAway = false;
   let reason = 'the connection was closed';

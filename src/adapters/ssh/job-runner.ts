@@ -118,8 +118,18 @@ mkfifo "$job/pipe"
 } <"$job/pipe" >/dev/null 2>&1 &
 ( umask "$mask"; cd /; exec setsid sh "$script" ) </dev/null >"$job/pipe" 2>&1 &
 child=$!
-setsid sh -c 'sleep "$1"; : >"$2/timedout"; kill -s TERM -- "-$3"; sleep 10; kill -s KILL -- "-$3"' \\
-  pitcrew-watchdog "$seconds" "$job" "$child" </dev/null >/dev/null 2>&1 &
+read -r stat <"/proc/$child/stat"
+set -- \${stat##*) }
+# Should it outlive us, the number may by then be another's: it looks at the start time before each kill.
+setsid sh -c '
+  same() { read -r stat <"/proc/$3/stat" && { set -- "$4" \${stat##*) }; [ "\${21}" = "$1" ]; }; }
+  sleep "$1"
+  same "$@" || exit
+  : >"$2/timedout"
+  kill -s TERM -- "-$3"
+  sleep 10
+  same "$@" && kill -s KILL -- "-$3"' \\
+  pitcrew-watchdog "$seconds" "$job" "$child" "\${20}" </dev/null >/dev/null 2>&1 &
 watchdog=$!
 wait "$child"
 code=$?
@@ -132,7 +142,8 @@ if [ -e "$job/timedout" ]; then
   while [ "$n" -lt 100 ] && kill -s 0 -- "-$child" 2>/dev/null; do n=$((n + 1)); tick; done
   kill -s KILL -- "-$child" 2>/dev/null
 fi
-kill -s KILL -- "-$watchdog" 2>/dev/null
+# A script of no length ends before its watchdog has a group of its own.
+kill -s KILL -- "-$watchdog" 2>/dev/null || kill -s KILL "$watchdog" 2>/dev/null
 # A daemon that the script left behind may hold the pipe for ever, so this has an end.
 n=0
 until [ -e "$job/drained" ] || [ "$n" -ge 20 ]; do n=$((n + 1)); tick; done

@@ -240,7 +240,6 @@ function haltedLines(run: RunView, row: ServerRow, view: View): string[] {
   const tried = row.tried.map(({ atMs, text }) => `${clockSeconds(atMs, view.timeZone)} ${clean(text)}`);
   const isCordoned = row.phase === 'halted' && 'cordoning' in row.phaseMs && !('returning' in row.phaseMs);
   const facts = [
-    row.lastError ? `${clean(row.lastError.message)} (${row.lastError.code})` : '',
     row.pods.toMove > 0 ? awayOf(row) : '',
     isCordoned ? `the node stays cordoned (owner: run ${run.runId})` : '',
     row.phase === 'halted' ? 'it keeps its place in the budget' : '',

@@ -10,7 +10,7 @@ import type { Machine } from '../../simulator/machine.ts';
 import { IpmiSim, writeDoor, type Credentials } from './ipmi-sim.ts';
 import { BmcRelay } from './relay.ts';
 
-export interface LabBmcEndpoint {
+interface LabBmcEndpoint {
   readonly address: string;
   readonly port: number;
   /** The only one that `ipmi_sim` speaks. */

@@ -123,6 +123,28 @@ describe.each(shells)('the job runner in %s', (program, ...options) => {
     expect(marks()).toBe(0);
   });
 
+  it('leaves no watchdog behind, however short a script is', async () => {
+    for (let n = 0; n < 10; n += 1) await sh(follow(`short.${n}`, 'exit 0'));
+    const { stdout } = await promisify(execFile)('ps', ['axww', '-o', 'args']);
+    expect(stdout.split('\n').length).toBeGreaterThan(3);
+    expect(stdout.split('\n').filter((line) => line.includes(settings.jobsFolder))).toEqual([]);
+  });
+
+  it('ends a script at its bound although the supervisor is gone', async () => {
+    const start = { script: marked('sleep 30; echo y'), timeoutSeconds: 3 };
+    const running = sh(follow('j', undefined, { start }));
+    await expect.poll(marks, { timeout: 10_000 }).toBe(1);
+    const [, pid] = readlinkSync(join(settings.jobsFolder, 'j', 'started')).split('.');
+    process.kill(Number(pid), 'SIGKILL');
+    expect((await running).stderr).toContain('nonce lost');
+    const scripts = async (): Promise<number> => {
+      const { stdout } = await promisify(execFile)('ps', ['axww', '-o', 'args']);
+      return stdout.split('\n').filter((line) => line.startsWith(`sh ${settings.jobsFolder}`)).length;
+    };
+    expect(await scripts()).toBe(1);
+    await expect.poll(scripts, { timeout: 10_000 }).toBe(0);
+  });
+
   it('leaves nothing of the script behind once it ended', async () => {
     await sh(follow('j', "echo 'a secret' >/dev/null"));
     await pause(300);
