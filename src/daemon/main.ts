@@ -17,7 +17,7 @@ import { RedisJournal } from '../adapters/redis/redis-journal.ts';
 import { RedisLeases } from '../adapters/redis/redis-leases.ts';
 import { redisClientOptions, RedisLink } from '../adapters/redis/redis-link.ts';
 import { FolderDocuments } from '../adapters/system/documents.ts';
-import { startRedisServer } from '../adapters/system/redis-server.ts';
+import { keepRedisAlive, startRedisServer } from '../adapters/system/redis-server.ts';
 import { SecretStore } from '../adapters/system/secrets.ts';
 import { SystemClock, SystemRandom } from '../adapters/system/system-clock.ts';
 import { startApi, type Listen } from '../api/server.ts';
@@ -57,7 +57,7 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
   const logger = createLogger({ level: 'info', redact: () => [...secrets.known(), ...kept] });
   const teardown = new Teardown(logger);
   try {
-    const address = await redisAddress(options, signal, teardown);
+    const address = await redisAddress({ options, signal, logger, teardown });
     if (address.password !== undefined) kept.push(address.password);
     const token = await readOrMakeToken(options.data);
     kept.push(token);
@@ -126,8 +126,8 @@ async function compose({ options, signal, logger, secrets, address, token, teard
     teardown.add('api', () => api.stop());
     logger.info({ address: api.address }, 'API is listening');
   }
-  const sites = options.sites ?? (await sitesOf(documents, logger));
-  const engine = new Engine(world, log, { sites, sweepMs });
+  await reportDocuments(documents, logger);
+  const engine = new Engine(world, log, { sites: options.sites, sweepMs });
   await engine.start();
   teardown.add('engine', () => engine.stop());
 }
@@ -140,10 +140,23 @@ function redactOutput(journal: RedisJournal, secrets: () => readonly string[]): 
 }
 
 /** Redis of our own, with its append-only file in the data folder, unless one is named. */
-async function redisAddress(options: DaemonOptions, signal: AbortSignal, teardown: Teardown): Promise<RedisAddress> {
+async function redisAddress({
+  options,
+  signal,
+  logger,
+  teardown,
+}: Pick<Parts, 'options' | 'signal' | 'logger' | 'teardown'>): Promise<RedisAddress> {
   if (options.redis !== undefined) return parseRedisUrl(options.redis);
-  const server = await startRedisServer({ folder: path.join(options.data, 'redis'), signal });
-  teardown.add('redis-server', () => server.stop());
+  const ending = new AbortController();
+  const settings = { folder: path.join(options.data, 'redis'), signal: AbortSignal.any([signal, ending.signal]) };
+  const server = await startRedisServer(settings);
+  // Not ended by our signal but after everything that writes into it; and by then nobody starts it again.
+  const watching = keepRedisAlive(server, { ...settings, signal: ending.signal }, logger);
+  teardown.add('redis-server', async () => {
+    ending.abort();
+    await watching;
+    await server.stop();
+  });
   return server.address;
 }
 
@@ -174,20 +187,16 @@ function listenOn({ data, listen }: DaemonOptions): Listen[] {
   return [socket, { host: url.hostname.replaceAll(/^\[|\]$/g, ''), port: Number(url.port) }];
 }
 
-/** Documents that do not parse must not keep a daemon with unfinished runs from going on with them. */
-async function sitesOf(documents: FolderDocuments, logger: Logger): Promise<string[]> {
+/** Said at the start; documents that cannot be used must not keep a daemon from going on with unfinished runs. */
+async function reportDocuments(documents: FolderDocuments, logger: Logger): Promise<void> {
   try {
     const { servers, warnings } = await documents.read();
     for (const warning of warnings ?? []) logger.warn({ warning }, 'warning in the documents');
-    const sites = [...new Set(servers.map((server) => server.site))].sort();
-    return sites.length > 0 ? sites : ['default'];
+    logger.info({ servers: servers.length }, 'documents are valid');
   } catch (error) {
     if (!(error instanceof MaintenanceError)) throw error;
-    logger.error(
-      { code: error.code, message: error.message },
-      'documents cannot be used; unfinished runs go on, new ones cannot start',
-    );
-    return ['default'];
+    const { code, message } = error;
+    logger.error({ code, message }, 'documents cannot be used; unfinished runs go on, new ones cannot start');
   }
 }
 

@@ -5,13 +5,14 @@
 import { InvariantError, MaintenanceError } from '../errors/maintenance-error.ts';
 import type { WakeUp } from '../ports/wake-ups.ts';
 import { RunCoordinator } from './run-coordinator.ts';
+import type { RunState } from '../workflow/run-state.ts';
 import type { RunLog } from './run-log.ts';
 import { ServerWorker } from './server-worker.ts';
 import { coordinatorSite, type EngineWorld } from './world.ts';
 
 export interface EngineOptions {
-  /** Sites whose servers this daemon works on. */
-  readonly sites: readonly string[];
+  /** Sites whose servers this daemon works on; left out: every site that a run names. */
+  readonly sites?: readonly string[] | undefined;
   /** How often unfinished runs are looked after, in milliseconds. */
   readonly sweepMs: number;
 }
@@ -26,7 +27,7 @@ export class Engine {
   /** Servers that this daemon has its hands on. */
   readonly #inHand = new Set<string>();
   #sweeping: Promise<void> | undefined;
-  #queue: { stop(): Promise<void> } | undefined;
+  readonly #queues = new Map<string, { stop(): Promise<void> }>();
 
   constructor(world: EngineWorld, log: RunLog, options: EngineOptions) {
     this.#world = world;
@@ -37,24 +38,38 @@ export class Engine {
   }
 
   async start(): Promise<void> {
-    const sites = [coordinatorSite, ...this.#options.sites];
-    this.#queue = await this.#world.wakeUps.work(sites, (target, signal) => this.#handle(target, signal));
+    for (const site of [coordinatorSite, ...(this.#options.sites ?? [])]) await this.#listen(site);
     this.#sweeping = this.#sweep();
   }
 
   /** Lets every worker stop at the next point where it can; what they were at is in the journal. */
   async stop(): Promise<void> {
     this.#stopped.abort(new MaintenanceError('lease/lost', 'retry', 'the daemon is shutting down'));
-    await this.#queue?.stop();
     await this.#sweeping;
+    await Promise.all([...this.#queues.values()].map((queue) => queue.stop()));
+  }
+
+  async #listen(site: string): Promise<void> {
+    if (this.#queues.has(site)) return;
+    this.#queues.set(site, await this.#world.wakeUps.work([site], (target, signal) => this.#handle(target, signal)));
+  }
+
+  /** A site that came into the inventory after the daemon's start is worked for like any other. */
+  async #listenForRun(runId: string): Promise<RunState | undefined> {
+    const run = this.#log.known(runId)?.ended ? undefined : await this.#log.run(runId);
+    const sites = this.#options.sites ?? run?.definition.servers.map((server) => server.site) ?? [];
+    for (const site of sites) await this.#listen(site);
+    return run;
   }
 
   async #handle(target: WakeUp, queueSignal: AbortSignal): Promise<void> {
     const signal = AbortSignal.any([queueSignal, this.#stopped.signal]);
     const { server } = target;
     try {
-      if (server === undefined) await this.#coordinator.handle(target, signal);
-      else await this.#work({ ...target, server }, signal);
+      if (server === undefined) {
+        await this.#listenForRun(target.runId);
+        await this.#coordinator.handle(target, signal);
+      } else await this.#work({ ...target, server }, signal);
     } catch (error) {
       this.#explain(target, error);
     }
@@ -101,8 +116,9 @@ export class Engine {
   /** The coordinator wakes the servers, so one wake-up per run is enough. */
   async #wakeUnfinished(): Promise<void> {
     for (const runId of await this.#world.journal.runIds()) {
-      const run = this.#log.known(runId)?.ended ? undefined : await this.#log.run(runId);
-      if (run && !run.ended) await this.#world.wakeUps.wake({ runId, site: coordinatorSite }, 0);
+      const run = await this.#listenForRun(runId);
+      if (!run || run.ended) continue;
+      await this.#world.wakeUps.wake({ runId, site: coordinatorSite }, 0);
     }
   }
 }

@@ -124,19 +124,19 @@ export class Simulation {
       if (life.killed) return;
       life.killed = true;
       this.table.forget(name, leaseTtlMs);
-      killWork?.(leaseTtlMs);
+      for (const kill of killWork) kill(leaseTtlMs);
     };
     const mortal = <T extends object>(port: T): T => mortalDoor(port, life, killAt, die);
     const doors = this.#doors(name);
     const { random } = this;
     const logger = this.#logger(name);
     const cluster = mortal(doors.cluster);
-    let killWork: ((redeliverAfterMs: number) => void) | undefined;
+    const killWork: ((redeliverAfterMs: number) => void)[] = [];
     const wakeUps = {
       wake: (...args: Parameters<MemoryWakeUps['wake']>) => this.wakeUps.wake(...args),
       work: async (...args: Parameters<MemoryWakeUps['work']>) => {
         const work = await this.wakeUps.work(...args);
-        killWork = (ms) => work.kill(ms);
+        killWork.push((ms) => work.kill(ms));
         return work;
       },
     };

@@ -15,10 +15,12 @@ import { access, constants } from 'node:fs/promises';
 import { Redis } from 'ioredis';
 import { z } from 'zod';
 import { MaintenanceError } from '../../errors/maintenance-error.ts';
+import type { Logger } from '../../ports/logger.ts';
 import type { RedisAddress } from '../../ports/redis-address.ts';
 import { isRunning, processWorkingIn, waitUntilGone } from './processes.ts';
 
 const pollMs = 50;
+const lookAfterMs = 2_000;
 
 export interface RedisServerOptions {
   /** Made where it does not exist; holds the data, the configuration and the log. */
@@ -56,10 +58,7 @@ export async function startRedisServer(options: RedisServerOptions): Promise<Red
   const program = await findProgram('redis-server');
   const running = await takeOver(folder, signal);
   if (running) return running;
-  const address: SavedAddress = {
-    at: await chooseAddress(folder, options.port),
-    password: randomBytes(24).toString('base64url'),
-  };
+  const address = await chooseAddress(folder, options.port);
   await writeFile(join(folder, 'redis.conf'), configuration(folder, address), { mode: 0o600 });
   await writeFile(join(folder, 'address.json'), JSON.stringify(address), { mode: 0o600 });
   const log = await open(join(folder, 'redis.log'), 'a', 0o600);
@@ -94,12 +93,31 @@ async function launch(program: string, folder: string, log: FileHandle): Promise
   }
 }
 
+/**
+ * Starts it anew when it dies under a running daemon (out of memory, a wrong hand): its journal is on the disk, and runs
+ * go on as soon as it answers. Ends with the signal.
+ */
+export async function keepRedisAlive(server: RedisServer, options: RedisServerOptions, logger: Logger): Promise<void> {
+  const { signal } = options;
+  let { pid } = server;
+  while (!signal.aborted) {
+    await sleep(lookAfterMs, undefined, { signal }).catch(() => undefined);
+    if (signal.aborted || isRunning(pid)) continue;
+    logger.error({ pid }, 'redis-server has ended, starting it again');
+    try {
+      ({ pid } = await startRedisServer(options));
+    } catch (error) {
+      if (!signal.aborted) logger.error({ err: error }, 'redis-server could not be started again, trying once more');
+    }
+  }
+}
+
 /** The server that an earlier daemon left behind in this folder; `undefined` when there is none, or none any more. */
 async function takeOver(folder: string, signal: AbortSignal): Promise<RedisServer | undefined> {
   const pid = await processWorkingIn(folder, 'redis-server', join(folder, 'redis.pid'));
   if (pid === undefined) return undefined;
   try {
-    const address = SavedAddress.parse(JSON.parse(await readFile(join(folder, 'address.json'), 'utf8')));
+    const address = await readSaved(folder);
     // Ten seconds, since it may be loading its data. One that is stuck is replaced.
     const patience = AbortSignal.any([signal, AbortSignal.timeout(10_000)]);
     await waitUntilItAnswers(address, folder, patience, () => !isRunning(pid));
@@ -197,16 +215,24 @@ async function findProgram(name: string): Promise<string> {
   throw new MaintenanceError('host/missing-program', 'halt', message, { details: { program: name } });
 }
 
-async function chooseAddress(folder: string, port: number | undefined): Promise<SavedAddress['at']> {
+/** The same as before, where one died without a word: whoever talked to it finds the next one at the same place. */
+async function chooseAddress(folder: string, port: number | undefined): Promise<SavedAddress> {
+  const saved = await readSaved(folder).catch(() => undefined);
+  const isFitting = saved && (port === undefined || (saved.at.kind === 'tcp' && saved.at.port === port));
+  if (isFitting) return saved;
+  return { at: await choosePlace(folder, port), password: randomBytes(24).toString('base64url') };
+}
+
+async function readSaved(folder: string): Promise<SavedAddress> {
+  return SavedAddress.parse(JSON.parse(await readFile(join(folder, 'address.json'), 'utf8')));
+}
+
+async function choosePlace(folder: string, port: number | undefined): Promise<SavedAddress['at']> {
   const path = join(folder, 'redis.sock');
   // The kernel keeps 108 bytes for the path of a socket.
   if (port === undefined && Buffer.byteLength(path) < 104) return { kind: 'socket', path };
-  return {
-    kind: 'tcp',
-    host: '127.0.0.1',
-    port: port === undefined || port === 0 ? await freePort() : port,
-    tls: false,
-  };
+  const tcpPort = port === undefined || port === 0 ? await freePort() : port;
+  return { kind: 'tcp', host: '127.0.0.1', port: tcpPort, tls: false };
 }
 
 async function freePort(): Promise<number> {
