@@ -114,18 +114,19 @@ mkfifo "$job/pipe"
   # At the limit the kernel ends this cat alone; the script never notices.
   ( ulimit -f ${outputBytesMax / 512}; exec cat >>"$job/output" )
   tail -c ${tailBytesMax} >"$job/rest"
-  : >"$job/drained"
+  true >"$job/drained"
 } <"$job/pipe" >/dev/null 2>&1 &
 ( umask "$mask"; cd /; exec setsid sh "$script" ) </dev/null >"$job/pipe" 2>&1 &
 child=$!
 read -r stat <"/proc/$child/stat"
 set -- \${stat##*) }
+# true and not ":", here and elsewhere: where the file cannot be made, a shell gives up at a special builtin.
 # Should it outlive us, the number may by then be another's: it looks at the start time before each kill.
 setsid sh -c '
   same() { read -r stat <"/proc/$3/stat" && { set -- "$4" \${stat##*) }; [ "\${21}" = "$1" ]; }; }
   sleep "$1"
   same "$@" || exit
-  : >"$2/timedout"
+  true >"$2/timedout"
   kill -s TERM -- "-$3"
   sleep 10
   same "$@" && kill -s KILL -- "-$3"' \\
@@ -156,7 +157,7 @@ function startText(settings: RunnerSettings, start: { script: string; timeoutSec
 umask 077
 command -v setsid >/dev/null || { say broken 'setsid is missing'; return; }
 if [ ! -L "$job/started" ]; then
-  mkdir -p "$jobs" && { mkdir "$job" 2>/dev/null || [ -d "$job" ]; } && : >>"$job/output" ||
+  mkdir -p "$jobs" && { mkdir "$job" 2>/dev/null || [ -d "$job" ]; } && true >>"$job/output" ||
     { say broken "$jobs cannot be written"; return; }
   ${heredoc(settings.nonce, '"$job/script.$$"', start.script)}
   [ $? = 0 ] || { say broken "$jobs cannot be written"; return; }

@@ -91,7 +91,8 @@ describe.each(shells)('the job runner in %s', (program, ...options) => {
   });
 
   it('calls a job lost whose supervisor died in the same boot', async () => {
-    const running = sh(follow('j', marked('echo begun; sleep 3')));
+    const start = { script: marked('echo begun; sleep 3'), timeoutSeconds: 5 };
+    const running = sh(follow('j', undefined, { start }));
     await expect.poll(marks, { timeout: 10_000 }).toBe(1);
     const [, pid] = readlinkSync(join(settings.jobsFolder, 'j', 'started')).split('.');
     process.kill(Number(pid), 'SIGKILL');
@@ -139,7 +140,7 @@ describe.each(shells)('the job runner in %s', (program, ...options) => {
     expect((await running).stderr).toContain('nonce lost');
     const scripts = async (): Promise<number> => {
       const { stdout } = await promisify(execFile)('ps', ['axww', '-o', 'args']);
-      return stdout.split('\n').filter((line) => line.startsWith(`sh ${settings.jobsFolder}`)).length;
+      return stdout.split('\n').filter((line) => line.startsWith(`sh ${settings.jobsFolder}/j/script`)).length;
     };
     expect(await scripts()).toBe(1);
     await expect.poll(scripts, { timeout: 10_000 }).toBe(0);
@@ -158,6 +159,19 @@ describe.each(shells)('the job runner in %s', (program, ...options) => {
     const umask = process.umask();
     const { stdout } = await sh(follow('j', 'umask; pwd'));
     expect(stdout).toBe(`nonce\n${umask.toString(8).padStart(4, '0')}\n/\n`);
+  });
+
+  it('ends a script at its bound although its folder is gone', async () => {
+    const start = { script: marked('sleep 33'), timeoutSeconds: 2 };
+    const running = sh(follow('j', undefined, { start }));
+    await expect.poll(marks, { timeout: 10_000 }).toBe(1);
+    rmSync(join(settings.jobsFolder, 'j'), { recursive: true });
+    await running;
+    const sleeps = async (): Promise<number> => {
+      const { stdout } = await promisify(execFile)('ps', ['axww', '-o', 'args']);
+      return stdout.split('\n').filter((line) => line.startsWith(`sh ${settings.jobsFolder}/j/script`)).length;
+    };
+    await expect.poll(sleeps, { timeout: 10_000 }).toBe(0);
   });
 
   it('refuses ids that would lead out of its folder', () => {
