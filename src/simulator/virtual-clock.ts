@@ -38,7 +38,7 @@ export class VirtualClock implements Clock {
   }
 
   /**
-   * Runs until `isDone` says so, nobody sleeps any more, or `untilMs` has passed.
+   * Runs until `isDone` says so, nobody sleeps any more, or it is `untilMs`; then that is what the clock shows.
    * `setImmediate` lets every pending promise settle before time moves on.
    */
   async run(isDone: () => boolean, untilMs = Number.POSITIVE_INFINITY): Promise<'done' | 'idle' | 'late'> {
@@ -48,8 +48,10 @@ export class VirtualClock implements Clock {
       });
       if (isDone()) return 'done';
       const next = this.#sleepers[0];
-      if (!next) return 'idle';
-      if (next.wakeAtMs > untilMs) return 'late';
+      if (!next || next.wakeAtMs > untilMs) {
+        if (Number.isFinite(untilMs)) this.#nowMs = Math.max(this.#nowMs, untilMs);
+        return next ? 'late' : 'idle';
+      }
       this.#pop();
       this.#nowMs = Math.max(this.#nowMs, next.wakeAtMs);
       next.wake();

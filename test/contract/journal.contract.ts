@@ -61,6 +61,13 @@ export function journalContract(kind: string, make: () => Promise<JournalWorld>)
       ]);
     });
 
+    test('a reader goes on from where it left off, with the right numbers', async () => {
+      await world.journal.append(server, 0, 1_000, [started, finished]);
+      await world.journal.append(server, 2, 2_000, [started]);
+      expect(await world.other.read(server, 2)).toEqual([{ version: 3, atMs: 2_000, event: started }]);
+      expect(await world.other.read(server, 3)).toEqual([]);
+    });
+
     test('a stream that was never written is empty', async () => {
       expect(await world.journal.read(run)).toEqual([]);
       expect(await world.journal.runIds()).toEqual([]);

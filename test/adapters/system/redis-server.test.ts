@@ -8,7 +8,7 @@ import { Redis } from 'ioredis';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { redisClientOptions } from '../../../src/adapters/redis/redis-link.ts';
 import { isRunning, waitUntilGone } from '../../../src/adapters/system/processes.ts';
-import { type RedisServer, startRedisServer } from '../../../src/adapters/system/redis-server.ts';
+import { keepRedisAlive, type RedisServer, startRedisServer } from '../../../src/adapters/system/redis-server.ts';
 
 let folder: string;
 const started: RedisServer[] = [];
@@ -128,6 +128,22 @@ test('a left-over Redis that no longer answers is replaced', async () => {
   expect(isRunning(stuck.pid)).toBe(false);
   expect(await ask(server, (redis) => redis.get('key'))).toBe('value');
 }, 60_000);
+
+test('one that dies under a running daemon is started again at the same place, with everything in it', async () => {
+  const server = await start();
+  await ask(server, (redis) => redis.set('run', 'r1'));
+  const ending = new AbortController();
+  const logged: string[] = [];
+  const log = (_fields: unknown, text: string): void => void logged.push(text);
+  const logger = { debug: log, info: log, warn: log, error: log };
+  const watching = keepRedisAlive(server, { folder, signal: ending.signal }, logger);
+  process.kill(server.pid, 'SIGKILL');
+  // With the address and the password that everybody got at the start.
+  await expect.poll(() => ask(server, (redis) => redis.get('run')).catch(() => 'away'), { timeout: 20_000 }).toBe('r1');
+  ending.abort();
+  await watching;
+  expect(logged).toEqual(['redis-server has ended, starting it again']);
+});
 
 test('a process that only has the number of our old Redis is left alone', async () => {
   const first = await start();

@@ -1,0 +1,191 @@
+/** What people may ask when, on the engine in virtual time. */
+import { describe, expect, it } from 'vitest';
+import { MaintenanceError } from '../../src/errors/maintenance-error.ts';
+import { plan, playbook, Simulation, type Daemon } from '../simulation/harness.ts';
+import type { MachineFaults } from '../../src/simulator/machine.ts';
+
+interface Setting {
+  readonly simulation: Simulation;
+  readonly daemon: Daemon;
+}
+
+async function setting(rollout: Record<string, unknown> = {}, faults: Partial<MachineFaults> = {}): Promise<Setting> {
+  const simulation = new Simulation({
+    seed: 3,
+    servers: ['a', 'b'].map((name) => ({
+      name,
+      bootMs: 30_000,
+      shutdownMs: 2_000,
+      faults: name === 'a' ? faults : {},
+    })),
+    workloads: [{ kind: 'deployment', name: 'web', replicas: 2 }],
+    plan: plan({ rollout }),
+    playbook: playbook({
+      service: [
+        { ssh: { run: 'apt-get -y install linux-image-amd64' } },
+        { reboot: { timeout: '2m', expect: { kernel: '${newest}' } } },
+      ],
+    }),
+  });
+  return { simulation, daemon: await simulation.startDaemon('d') };
+}
+
+/** Lets time pass until the server is in this phase. */
+async function untilPhase(
+  { simulation, daemon }: Setting,
+  runId: string,
+  server: string,
+  phase: string,
+): Promise<void> {
+  for (let rounds = 0; rounds < 600; rounds += 1) {
+    const run = await simulation.settle(daemon.operations.run(runId));
+    if (run.servers.find((row) => row.name === server)?.phase === phase) return;
+    await simulation.clock.run(() => false, simulation.clock.nowMs() + 1_000);
+  }
+  throw new Error(`${server} never came to ${phase}`);
+}
+
+async function refusal(simulation: Simulation, work: Promise<unknown>): Promise<string> {
+  const error: unknown = await simulation.settle(work).then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof MaintenanceError)) throw new Error('it was not refused');
+  return `${error.code}: ${error.message}`;
+}
+
+describe('a run', () => {
+  it('that is paused stops before the next step that counts, and goes on when it is resumed', async () => {
+    const world = await setting();
+    const { simulation, daemon } = world;
+    const runId = await simulation.startRun(daemon);
+    await untilPhase(world, runId, 'a', 'evacuating');
+    await simulation.settle(daemon.operations.pause(runId, 'anna'));
+    await simulation.clock.run(() => false, simulation.clock.nowMs() + 600_000);
+    const held = await simulation.settle(daemon.operations.run(runId));
+    expect(held).toMatchObject({
+      status: 'paused',
+      servers: [{ hold: { kind: 'paused', by: 'anna' } }, { phase: 'pending' }],
+    });
+    expect(simulation.world.machines.get('a')?.boots).toBe(0);
+    expect(await refusal(simulation, daemon.operations.pause(runId, 'ben'))).toContain('paused already (by anna)');
+    await simulation.settle(daemon.operations.resume(runId, 'anna'));
+    await simulation.runToEnd();
+    expect(await simulation.settle(daemon.operations.run(runId))).toMatchObject({ status: 'done' });
+  });
+
+  it('that is stopped brings back what can be brought back', async () => {
+    const world = await setting();
+    const { simulation, daemon } = world;
+    const runId = await simulation.startRun(daemon);
+    await untilPhase(world, runId, 'a', 'evacuating');
+    await simulation.settle(daemon.operations.stop(runId, 'anna'));
+    await simulation.runToEnd();
+    const run = await simulation.settle(daemon.operations.run(runId));
+    expect(run).toMatchObject({ status: 'undone', reason: 'stopped by anna; 0 of 2 servers were done' });
+    expect(simulation.world.cordons.of('a').at(-1)).toMatchObject({ kind: 'uncordoned' });
+    expect(simulation.world.machines.get('a')?.boots).toBe(0);
+  });
+
+  it('that is stopped while a server reboots lets it come back first', async () => {
+    const world = await setting();
+    const { simulation, daemon } = world;
+    const runId = await simulation.startRun(daemon);
+    await untilPhase(world, runId, 'a', 'rebooting');
+    expect(await refusal(simulation, daemon.operations.skip(runId, 'a', 'anna'))).toContain('in service or rebooting');
+    await simulation.settle(daemon.operations.stop(runId, 'anna'));
+    await simulation.runToEnd();
+    const run = await simulation.settle(daemon.operations.run(runId));
+    expect(run).toMatchObject({ status: 'undone', servers: [{ phase: 'done' }, { phase: 'pending' }] });
+  });
+
+  it('that halted goes on where it was when a person has mended the server and asks for a retry', async () => {
+    const { simulation, daemon } = await setting({}, { neverBoots: true });
+    const runId = await simulation.startRun(daemon);
+    await simulation.runToEnd();
+    const halted = await simulation.settle(daemon.operations.run(runId));
+    expect(halted).toMatchObject({ status: 'halted', servers: [{ phase: 'halted' }, { phase: 'pending' }] });
+    const machine = simulation.world.machines.get('a');
+    if (machine) machine.faults.neverBoots = false;
+    machine?.setPower('off');
+    machine?.setPower('on');
+    await simulation.clock.run(() => machine?.system === 'up');
+    await simulation.settle(daemon.operations.retry(runId, 'a', 'anna'));
+    await simulation.runToEnd();
+    expect(await simulation.settle(daemon.operations.run(runId))).toMatchObject({
+      status: 'done',
+      counts: { done: 2 },
+    });
+    // What the person did was the reboot that the run had asked for: there was no other.
+    expect(machine?.boots).toBe(1);
+  });
+
+  it('that halted goes on without a server that is skipped, which stays cordoned in our name', async () => {
+    const { simulation, daemon } = await setting({}, { neverBoots: true });
+    const runId = await simulation.startRun(daemon);
+    await simulation.runToEnd();
+    await simulation.settle(daemon.operations.skip(runId, 'a', 'anna'));
+    await simulation.runToEnd();
+    const run = await simulation.settle(daemon.operations.run(runId));
+    expect(run.counts).toMatchObject({ done: 0, skipped: 1 });
+    expect(simulation.world.cordons.of('a').at(-1)).toMatchObject({ kind: 'cordoned', by: runId });
+  });
+
+  it('waits for an approval between waves, and for nobody else’s', async () => {
+    const { simulation, daemon } = await setting({ waves: [{ servers: 1, approval: 'required' }, { servers: 1 }] });
+    const runId = await simulation.startRun(daemon);
+    expect(await refusal(simulation, daemon.operations.approve(runId, 'anna'))).toContain(
+      'does not wait for an approval',
+    );
+    await simulation.clock.run(() => false, simulation.clock.nowMs() + 1_800_000);
+    const waiting = await simulation.settle(daemon.operations.run(runId));
+    expect(waiting).toMatchObject({ hold: { kind: 'waiting', for: 'approval' }, counts: { done: 1 } });
+    await simulation.settle(daemon.operations.approve(runId, 'anna'));
+    await simulation.runToEnd();
+    expect(await simulation.settle(daemon.operations.run(runId))).toMatchObject({
+      status: 'done',
+      counts: { done: 2 },
+    });
+  });
+
+  it('is refused while another one has one of its servers', async () => {
+    const { simulation, daemon } = await setting();
+    const runId = await simulation.startRun(daemon);
+    const again = await refusal(simulation, daemon.operations.start({ plan: 'weekly', by: 'ben' }));
+    expect(again).toBe(`run/refused: a belongs to run ${runId} (weekly), which has not ended`);
+  });
+});
+
+describe('the single verbs of a server', () => {
+  it('evacuate leaves it cordoned and empty in our name, and return lifts exactly that cordon', async () => {
+    const { simulation, daemon } = await setting();
+    const { runId } = await simulation.settle(daemon.operations.evacuate('a', 'anna'));
+    await simulation.runToEnd();
+    expect(await simulation.settle(daemon.operations.run(runId))).toMatchObject({
+      status: 'done',
+      purpose: 'evacuate',
+    });
+    expect(simulation.world.cordons.of('a').at(-1)).toMatchObject({ kind: 'cordoned', by: runId });
+    const summary = (await simulation.settle(daemon.operations.servers())).find((server) => server.name === 'a');
+    expect(summary).toMatchObject({ pods: 0, state: `ready, cordoned by run ${runId}` });
+    const back = await simulation.settle(daemon.operations.returnServer('a', 'anna'));
+    await simulation.runToEnd();
+    expect(await simulation.settle(daemon.operations.run(back.runId))).toMatchObject({ status: 'done' });
+    expect(simulation.world.cordons.of('a').at(-1)).toMatchObject({ kind: 'uncordoned', by: runId });
+  });
+
+  it('return refuses a node that nobody, or somebody else, has cordoned', async () => {
+    const { simulation, daemon } = await setting();
+    expect(await refusal(simulation, daemon.operations.returnServer('a', 'anna'))).toContain('it is not cordoned');
+  });
+
+  it('power goes off, is read to be off, and goes on; never while a run works on the server', async () => {
+    const world = await setting();
+    const { simulation, daemon } = world;
+    expect(await simulation.settle(daemon.operations.power('b', 'cycle', 'anna'))).toBe('on');
+    expect(simulation.world.machines.get('b')?.powerCycles).toBe(1);
+    const runId = await simulation.startRun(daemon);
+    await untilPhase(world, runId, 'a', 'evacuating');
+    expect(await refusal(simulation, daemon.operations.power('a', 'off', 'anna'))).toContain('lease/held');
+  });
+});
