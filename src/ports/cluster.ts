@@ -65,9 +65,16 @@ export interface Cluster {
   /** Read straight from the API, for the last check before something irreversible. `undefined`: no such node. */
   readNode(name: string, signal: AbortSignal): Promise<NodeView | undefined>;
   readPod(pod: { namespace: string; name: string }, signal: AbortSignal): Promise<PodView | undefined>;
+  /** All pods bound to a node, asked of the API now: the view may be behind, and a reboot must not rest on it. */
+  readPodsOn(node: string, signal: AbortSignal): Promise<PodView[]>;
   cordon(node: string, runId: string, reason: string, signal: AbortSignal): Promise<CordonAnswer>;
   /** Lifts only the cordon of this run; a node that is not cordoned, or not by this run, is left as it is. */
   uncordon(node: string, runId: string, signal: AbortSignal): Promise<'uncordoned' | 'notCordoned' | 'notOurs'>;
+  /**
+   * Marks the node as one that this run has yet to come to, or takes that mark away: a `PreferNoSchedule` taint, so that
+   * pods go there only where nothing else is left. Another run's mark and everybody's other taints stay as they are.
+   */
+  setPending(node: string, runId: string, pending: boolean, signal: AbortSignal): Promise<void>;
   setConditions(node: string, updates: readonly ConditionUpdate[], signal: AbortSignal): Promise<void>;
   /** With a uid precondition, so that a replacement of the same name is never evicted. */
   evict(pod: PodRef, signal: AbortSignal): Promise<EvictionAnswer>;

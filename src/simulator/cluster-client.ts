@@ -30,8 +30,10 @@ export class ApiClient {
     return answer.body as JsonRecord;
   }
 
-  read(path: string): JsonRecord {
-    return this.must(this.ask('GET', path), `get ${path}`);
+  read(path: string, query?: Readonly<Record<string, string>>): JsonRecord {
+    const answer = this.#api.handle({ method: 'GET', path, user: this.#user, query: new URLSearchParams(query) });
+    if (answer.kind === 'watch') throw new MaintenanceError('cluster/refused', 'halt', 'a watch was not asked for');
+    return this.must(answer, `get ${path}`);
   }
 
   /** `undefined` for 404. */

@@ -6,6 +6,7 @@
 import type { BudgetView } from '../cluster/budget.ts';
 import { flagAt, listAt, numberAt, recordAt, textAt, textsAt, type JsonRecord } from '../cluster/json.ts';
 import { ownerAnnotation, reasonAnnotation, type NodeView } from '../cluster/node.ts';
+import { withPending } from '../cluster/pending.ts';
 import { parseBudget, parseNode, parsePod } from '../cluster/parse.ts';
 import { podKey, type PodRef, type PodView } from '../cluster/pod.ts';
 import { originalHash, releasedHash, templateHashLabel } from '../cluster/released.ts';
@@ -96,6 +97,12 @@ export class SimulatedCluster implements Cluster {
     });
   }
 
+  async readPodsOn(node: string, signal: AbortSignal): Promise<PodView[]> {
+    return await this.#call('list pods', signal, () =>
+      listAt(this.#client.read('/api/v1/pods', { fieldSelector: `spec.nodeName=${node}` }), 'items').map(parsePod),
+    );
+  }
+
   async cordon(node: string, runId: string, reason: string, signal: AbortSignal): Promise<CordonAnswer> {
     return await this.#call('cordon', signal, () => {
       const object = this.#client.read(`/api/v1/nodes/${node}`);
@@ -126,6 +133,14 @@ export class SimulatedCluster implements Cluster {
         });
       }
       return isCordoned ? 'uncordoned' : 'notCordoned';
+    });
+  }
+
+  async setPending(node: string, runId: string, pending: boolean, signal: AbortSignal): Promise<void> {
+    await this.#call('taint', signal, () => {
+      const object = this.#client.read(`/api/v1/nodes/${node}`);
+      const taints = withPending(listAt(recordAt(object, 'spec'), 'taints'), runId, pending);
+      if (taints) this.#client.patch(`/api/v1/nodes/${node}`, 'merge', { spec: { taints } });
     });
   }
 

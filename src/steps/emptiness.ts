@@ -1,6 +1,6 @@
 /** The look before anything that a pod would not survive: is the server really empty of what the plan protects? */
 import { judgeServer } from '../evacuation/verdict.ts';
-import { podKey } from '../cluster/pod.ts';
+import { podKey, type PodView } from '../cluster/pod.ts';
 import { MaintenanceError } from '../errors/maintenance-error.ts';
 import type { StepContext } from './step.ts';
 
@@ -12,9 +12,14 @@ export async function assertEmpty(context: StepContext): Promise<void> {
   if (!isOurs) {
     throw new MaintenanceError('evacuation/blocked', 'halt', `somebody lifted the cordon of ${server.node} meanwhile`);
   }
-  const view = await cluster.view(signal);
-  const left = judgeServer(server.node, view, definition.evacuation).find(({ verdict }) => verdict.kind !== 'stays');
-  if (left) {
-    throw new MaintenanceError('evacuation/blocked', 'halt', `${podKey(left.pod)} runs on ${server.node} again`);
-  }
+  const left = await podsLeft(context);
+  if (left) throw new MaintenanceError('evacuation/blocked', 'halt', `${podKey(left)} runs on ${server.node} again`);
+}
+
+/** A pod that has to go and is still there, asked of the API itself: the view may be behind. */
+export async function podsLeft({ cluster, definition, server, signal }: StepContext): Promise<PodView | undefined> {
+  const pods = await cluster.readPodsOn(server.node, signal);
+  const { budgets } = await cluster.view(signal);
+  const judged = judgeServer(server.node, { pods, budgets }, definition.evacuation);
+  return judged.find(({ verdict }) => verdict.kind !== 'stays')?.pod;
 }

@@ -12,6 +12,7 @@ import type { MoverName, MoveProgress, PodMover } from '../ports/movers.ts';
 import type { MoveWay } from '../spec/plan.ts';
 import type { Hold } from '../workflow/hold.ts';
 import type { Move } from '../workflow/server-state.ts';
+import { podsLeft } from './emptiness.ts';
 import { finished, lengthText, sinceMs, waiting, working, type StepContext, type StepResult } from './step.ts';
 
 const stepId = 'evacuate';
@@ -33,7 +34,7 @@ export async function advanceEvacuate(context: StepContext): Promise<StepResult>
   await settleVanished(context, view);
   const underWay = unfinishedMoves(context.state.moves);
   const wanted = here.filter(({ pod, verdict }) => verdict.kind !== 'stays' || underWay.has(pod.uid));
-  if (wanted.length === 0) return awaitVolumes(context);
+  if (wanted.length === 0) return finishEmpty(context);
   await announceDrain(context, wanted.length);
 
   const blocked = wanted.find(({ pod, verdict }) => verdict.kind === 'blocked' && !underWay.has(pod.uid));
@@ -125,6 +126,13 @@ async function recordProgress(context: StepContext, pod: PodView, progress: Move
     default:
       return unreachable(progress);
   }
+}
+
+/** The view says empty; it counts once the API itself says so, for a pod may have been bound just before the cordon. */
+async function finishEmpty(context: StepContext): Promise<StepResult> {
+  const left = await podsLeft(context);
+  if (!left) return awaitVolumes(context);
+  return holdWithin(context, { kind: 'waiting', for: 'pods', text: `${podKey(left)} is still there` });
 }
 
 /** A fast reboot outruns the detaching of volumes, and the pod's new place then cannot attach them (Multi-Attach). */

@@ -70,6 +70,8 @@ function viewLaws(bench: () => Bench): void {
       expect(await drive(cluster.readNode('node-a', never))).toMatchObject({ bootId: 'boot-node-a' });
       expect(await drive(cluster.readPod({ ...pod, name: 'nobody' }, never))).toBeUndefined();
       expect(await drive(cluster.readNode('nowhere', never))).toBeUndefined();
+      expect(await drive(cluster.readPodsOn('node-a', never))).toMatchObject([pod]);
+      expect(await drive(cluster.readPodsOn('nowhere', never))).toEqual([]);
     });
   });
 }
@@ -116,6 +118,28 @@ function cordonLaws(bench: () => Bench): void {
       expect(await bench().uncordon('run-1')).toBe('notCordoned');
       admin.merge(nodePath, { spec: { unschedulable: true } });
       expect(await bench().uncordon('run-1')).toBe('notOurs');
+    });
+
+    it('marks a node that a run has yet to come to, and takes only that run’s mark away again', async () => {
+      const { admin, cluster, drive } = unpacked(bench());
+      const other = { key: 'team', value: 'db', effect: 'PreferNoSchedule' };
+      const mark = (value: string): object => ({
+        key: 'pitcrew.dev/maintenance-pending',
+        value,
+        effect: 'PreferNoSchedule',
+      });
+      const taints = (): unknown => recordAt(admin.read(nodePath), 'spec')['taints'];
+      admin.merge(nodePath, { spec: { taints: [other] } });
+      await drive(cluster.setPending('node-a', 'run-1', true, never));
+      await drive(cluster.setPending('node-a', 'run-1', true, never));
+      expect(taints()).toEqual([other, mark('run-1')]);
+      await drive(cluster.setPending('node-a', 'run-2', false, never));
+      expect(taints()).toEqual([other, mark('run-1')]);
+      await drive(cluster.setPending('node-a', 'run-2', true, never));
+      expect(taints()).toEqual([other, mark('run-2')]);
+      await drive(cluster.setPending('node-a', 'run-2', false, never));
+      await drive(cluster.setPending('node-a', 'run-2', false, never));
+      expect(taints()).toEqual([other]);
     });
 
     it('of two runs at the same moment, exactly one gets the node', async () => {

@@ -19,8 +19,8 @@ import type {
   Workload,
 } from '../../ports/cluster.ts';
 import type { Logger } from '../../ports/logger.ts';
-import { cordon, setConditions, uncordon } from './nodes.ts';
-import { attachedVolumes, evict, setReleased } from './pods.ts';
+import { cordon, setConditions, setPending, uncordon } from './nodes.ts';
+import { attachedVolumes, evict, setReleased, podsOn } from './pods.ts';
 import { holdNodeLease, releaseNodeLease } from './node-leases.ts';
 import { paths } from './paths.ts';
 import { eventNamespace, missingRights } from './rights.ts';
@@ -83,12 +83,20 @@ export class KubernetesCluster implements Cluster {
     return object === undefined ? undefined : parsePod(object);
   }
 
+  readPodsOn(node: string, signal: AbortSignal): Promise<PodView[]> {
+    return podsOn(this.#transport, node, signal);
+  }
+
   cordon(node: string, runId: string, reason: string, signal: AbortSignal): Promise<CordonAnswer> {
     return cordon(this.#options, node, runId, reason, signal);
   }
 
   uncordon(node: string, runId: string, signal: AbortSignal): Promise<'uncordoned' | 'notCordoned' | 'notOurs'> {
     return uncordon(this.#options, node, runId, signal);
+  }
+
+  setPending(node: string, runId: string, pending: boolean, signal: AbortSignal): Promise<void> {
+    return setPending(this.#options, node, runId, pending, signal);
   }
 
   setConditions(node: string, updates: readonly ConditionUpdate[], signal: AbortSignal): Promise<void> {

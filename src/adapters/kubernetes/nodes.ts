@@ -6,6 +6,7 @@
  */
 import { ownerAnnotation, reasonAnnotation } from '../../cluster/node.ts';
 import { flagAt, listAt, recordAt, textAt, textsAt, type JsonRecord } from '../../cluster/json.ts';
+import { withPending } from '../../cluster/pending.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { ConditionUpdate, CordonAnswer } from '../../ports/cluster.ts';
 import { isStatus } from './api-answers.ts';
@@ -37,7 +38,7 @@ export async function cordon(
     if (isCordoned(object))
       return owner === runId ? { kind: 'alreadyOurs' } : { kind: 'foreign', by: owner || 'unknown' };
     const annotations = { [ownerAnnotation]: runId, [reasonAnnotation]: reason };
-    await patchNode(tools.transport, node, object, annotations, true, signal);
+    await patchNode(tools.transport, node, object, { annotations, spec: { unschedulable: true } }, signal);
     return { kind: 'cordoned' };
   });
 }
@@ -54,8 +55,23 @@ export async function uncordon(
     const isOurs = ownerOf(object) === runId;
     if (isCordoned(object) && !isOurs) return 'notOurs';
     // Somebody else lifted our cordon. Our name must go too: it would claim the next person's cordon for this run.
-    if (isOurs) await patchNode(tools.transport, node, object, annotations, null, signal);
+    if (isOurs) await patchNode(tools.transport, node, object, { annotations, spec: { unschedulable: null } }, signal);
     return isCordoned(object) ? 'uncordoned' : 'notCordoned';
+  });
+}
+
+export async function setPending(
+  tools: NodeTools,
+  node: string,
+  runId: string,
+  pending: boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  await againOnConflict(tools.clock, signal, async () => {
+    const object = await readRawNode(tools.transport, node, signal);
+    const taints = withPending(listAt(recordAt(object, 'spec'), 'taints'), runId, pending);
+    // The list is written as a whole, so only over the version that was read: a cordon adds a taint of its own.
+    if (taints) await patchNode(tools.transport, node, object, { spec: { taints } }, signal);
   });
 }
 
@@ -71,8 +87,7 @@ async function patchNode(
   transport: ApiTransport,
   node: string,
   read: JsonRecord,
-  annotations: Readonly<Record<string, string | null>>,
-  unschedulable: true | null,
+  change: { readonly annotations?: Readonly<Record<string, string | null>>; readonly spec: JsonRecord },
   signal: AbortSignal,
 ): Promise<void> {
   const resourceVersion = textAt(recordAt(read, 'metadata'), 'resourceVersion');
@@ -83,7 +98,7 @@ async function patchNode(
       path: paths.node(node),
       query: writeQuery,
       patchType: 'merge-patch',
-      body: { metadata: { resourceVersion, annotations }, spec: { unschedulable } },
+      body: { metadata: { resourceVersion, annotations: change.annotations }, spec: change.spec },
     },
     signal,
   );

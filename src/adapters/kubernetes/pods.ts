@@ -4,7 +4,8 @@
  * Everything is bound to the pod's uid: a replacement of the same name is another pod. It never deletes.
  */
 import { listAt, recordAt, textAt, textsAt, type JsonRecord } from '../../cluster/json.ts';
-import { podKey, type PodRef } from '../../cluster/pod.ts';
+import { parsePod } from '../../cluster/parse.ts';
+import { podKey, type PodRef, type PodView } from '../../cluster/pod.ts';
 import { originalHash, releasedHash, templateHashLabel } from '../../cluster/released.ts';
 import { MaintenanceError } from '../../errors/maintenance-error.ts';
 import type { Clock } from '../../ports/clock.ts';
@@ -110,6 +111,20 @@ function releasePatch(pod: PodRef, object: JsonRecord, released: boolean): JsonP
 }
 
 /** VolumeAttachments know no field selector for the node, so all of them are read, page by page. */
+/** Straight from the API, all pages of it. */
+export async function podsOn(transport: ApiTransport, node: string, signal: AbortSignal): Promise<PodView[]> {
+  const pods: PodView[] = [];
+  let continued = '';
+  do {
+    const query = { fieldSelector: `spec.nodeName=${node}`, limit: 500, continue: continued || undefined };
+    const request = { verb: 'list', resource: 'pods', path: paths.pods, query } as const;
+    const page = await transport.json<JsonRecord>(request, signal);
+    pods.push(...listAt(page, 'items').map(parsePod));
+    continued = textAt(recordAt(page, 'metadata'), 'continue');
+  } while (continued !== '');
+  return pods;
+}
+
 export async function attachedVolumes(transport: ApiTransport, node: string, signal: AbortSignal): Promise<string[]> {
   const names: string[] = [];
   let continued = '';

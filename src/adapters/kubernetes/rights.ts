@@ -29,7 +29,7 @@ function linesFor(leaseNamespace: string): readonly RightsLine[] {
   const coordination = 'coordination.k8s.io';
   return [
     { verbs: ['get', 'list', 'watch'], group: '', resource: 'nodes', reason: 'see the servers' },
-    { verbs: ['patch'], group: '', resource: 'nodes', reason: 'cordon and uncordon, with the owner written on it' },
+    { verbs: ['patch'], group: '', resource: 'nodes', reason: 'cordon and uncordon, mark what comes later' },
     { verbs: ['patch'], group: '', resource: 'nodes', subresource: 'status', reason: 'publish maintenance conditions' },
     { verbs: ['get', 'list', 'watch'], group: '', resource: 'pods', reason: 'see what runs where' },
     {
