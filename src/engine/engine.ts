@@ -26,6 +26,8 @@ export class Engine {
   readonly #stopped = new AbortController();
   /** Servers that this daemon has its hands on. */
   readonly #inHand = new Set<string>();
+  /** Targets at which a bug of ours showed: left alone until somebody has looked and started the daemon anew. */
+  readonly #broken = new Set<string>();
   #sweeping: Promise<void> | undefined;
   readonly #queues = new Map<string, { stop(): Promise<void> }>();
 
@@ -65,6 +67,7 @@ export class Engine {
   async #handle(target: WakeUp, queueSignal: AbortSignal): Promise<void> {
     const signal = AbortSignal.any([queueSignal, this.#stopped.signal]);
     const { server } = target;
+    if (this.#broken.has(keyOf(target))) return;
     try {
       if (server === undefined) {
         await this.#listenForRun(target.runId);
@@ -76,7 +79,7 @@ export class Engine {
   }
 
   async #work(target: WakeUp & { server: string }, signal: AbortSignal): Promise<void> {
-    const key = `${target.runId}/${target.server}`;
+    const key = keyOf(target);
     if (this.#inHand.has(key)) return;
     this.#inHand.add(key);
     try {
@@ -116,9 +119,20 @@ export class Engine {
   /** The coordinator wakes the servers, so one wake-up per run is enough. */
   async #wakeUnfinished(): Promise<void> {
     for (const runId of await this.#world.journal.runIds()) {
-      const run = await this.#listenForRun(runId);
-      if (!run || run.ended) continue;
-      await this.#world.wakeUps.wake({ runId, site: coordinatorSite }, 0);
+      const target = { runId, site: coordinatorSite };
+      if (this.#broken.has(keyOf(target))) continue;
+      try {
+        const run = await this.#listenForRun(runId);
+        if (run && !run.ended) await this.#world.wakeUps.wake(target, 0);
+      } catch (error) {
+        // A journal that cannot be read must not keep the other runs from going on.
+        if (error instanceof MaintenanceError) throw error;
+        this.#explain(target, error);
+      }
     }
   }
+}
+
+function keyOf({ runId, server }: WakeUp): string {
+  return `${runId}/${server ?? ''}`;
 }

@@ -189,11 +189,14 @@ class Visit {
     return { kind: 'leave' };
   }
 
-  /** An error that no adapter has classified is a bug of ours: this server stops, and its journal stays as it is. */
+  /** An error that no adapter has classified is a bug of ours: the server halts with it, where a person sees it. */
   #classified(error: unknown): MaintenanceError {
     if (error instanceof MaintenanceError) return error;
+    // An event that cannot follow was about to be written: the journal stays as it is, and this server stops.
     if (error instanceof InvariantError) throw error;
-    throw new InvariantError(`unclassified error: ${error instanceof Error ? error.message : String(error)}`);
+    this.#world.logger.error({ server: this.#input.server.name, err: error }, 'unexpected error, this is a bug');
+    const message = `a bug in pitcrew: ${error instanceof Error ? error.message : String(error)}`;
+    return new MaintenanceError('engine/bug', 'halt', message, { cause: error });
   }
 
   async #setHold(hold: Hold): Promise<void> {

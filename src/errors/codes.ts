@@ -56,6 +56,7 @@ export const errorCodes = {
   'cluster/unreachable': { exit: unreachable, next: 'is the Kubernetes API reachable from this machine?' },
   'document/invalid': { exit: invalidDocument, next: '' },
   'document/not-found': { exit: invalidDocument, next: '`pitcrew validate` lists the documents that were read' },
+  'engine/bug': { exit: runFailed, next: 'please report it together with the daemon’s log; then retry or skip' },
   'evacuation/blocked': { exit: runFailed, next: 'ask the owner of the pod named, or write a rule for it in the plan' },
   'evacuation/timeout': { exit: runFailed, next: 'see which budget or pod held it up, then `pitcrew retry`' },
   'gate/refused': { exit: runFailed, next: 'the gate in the plan says no; mend what it watches' },
