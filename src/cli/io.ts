@@ -33,8 +33,10 @@ export interface DaemonOptions {
 
 export interface DemoOptions {
   readonly keep: boolean;
+  readonly run: boolean;
   readonly speed: number;
   readonly folder?: string;
+  readonly broken?: string;
 }
 
 export interface DemoIo extends CliIo {

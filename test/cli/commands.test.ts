@@ -241,11 +241,13 @@ describe('daemon and demo', () => {
       context: 'c',
     });
     const demo = await runHere(['demo', '--keep', '--speed', '2.5', '--folder', 'f'], { cwd }, handed);
-    expect(handed.demo).toEqual({ keep: true, speed: 2.5, folder: 'f' });
+    expect(handed.demo).toEqual({ keep: true, run: true, speed: 2.5, folder: 'f' });
     // The demo can run commands of its own.
     expect(demo.stdout).toContain('complete -c pitcrew');
     await runHere(['demo'], { cwd }, handed);
-    expect(handed.demo).toEqual({ keep: false, speed: 1 });
+    expect(handed.demo).toEqual({ keep: false, run: true, speed: 1 });
+    await runHere(['demo', '--no-run', '--break', 'rack2-02'], { cwd }, handed);
+    expect(handed.demo).toEqual({ keep: false, run: false, speed: 1, broken: 'rack2-02' });
     expect(await runHere(['demo', '--speed', 'fast'], { cwd })).toMatchObject({ code: 2 });
   });
 

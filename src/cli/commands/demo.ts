@@ -3,18 +3,23 @@ import { InvalidArgumentError, type Command } from 'commander';
 import type { DemoOptions } from '../io.ts';
 import type { Run } from '../session.ts';
 
+type Given = Partial<Omit<DemoOptions, 'broken'>> & { readonly break?: string };
+
 export function addDemo(program: Command, run: Run): void {
   program
     .command('demo')
     .option('--keep', 'leave everything running at the end, until Ctrl-C')
-    .option('--speed <factor>', 'how much faster than in real life', positive, 1)
-    .option('--folder <folder>', 'keep its files here (default: a temporary folder)')
+    .option('--no-run', 'start everything but a run, and leave that to you; until Ctrl-C')
+    .option('--break <server>', 'this server does not come back from its reboot at first, e.g. rack2-02')
+    .option('--speed <factor>', 'how much faster the servers boot', positive, 1)
+    .option('--folder <folder>', 'an empty folder for its files, which then stay (default: a temporary one)')
     .description('a small data centre on this machine, and a run through it')
-    .action((options: Partial<DemoOptions>, command: Command) =>
+    .action((options: Given, command: Command) =>
       run(command, async (session) => {
-        const { keep = false, speed = 1, folder } = options;
+        const { keep = false, run: startsRun = true, speed = 1, folder, break: broken } = options;
         const runDemo = await session.loaders.runDemo();
-        const given = { keep, speed, ...(folder === undefined ? {} : { folder }) };
+        const named = { ...(folder === undefined ? {} : { folder }), ...(broken === undefined ? {} : { broken }) };
+        const given = { keep, run: startsRun, speed, ...named };
         return runDemo(given, { ...session.io, pitcrew: session.pitcrew });
       }),
     );
