@@ -97,6 +97,8 @@ export class Engine {
       this.#world.logger.warn({ run: runId, server, code: error.code, message: error.message }, 'work interrupted');
       return;
     }
+    // Trying again would do the same wrong thing again.
+    this.#broken.add(keyOf(target));
     const text =
       error instanceof InvariantError ? 'invariant broken, this is a bug' : 'unexpected error, this is a bug';
     this.#world.logger.error({ run: runId, server, err: error }, text);
