@@ -4,6 +4,8 @@ import type { Taint } from './scheduling.ts';
 /** Annotations that Pitcrew writes on a node it has cordoned. Only a node that carries our run is ever uncordoned by us. */
 export const ownerAnnotation = 'pitcrew.dev/cordoned-by';
 export const reasonAnnotation = 'pitcrew.dev/cordon-reason';
+/** Key of the `PreferNoSchedule` taint on nodes that a run has yet to come to; its value is the run. */
+export const pendingTaint = 'pitcrew.dev/maintenance-pending';
 
 /** Who cordoned a node. `unknown` is somebody who left no name: it is respected like any other. */
 export type Cordon =

@@ -10,6 +10,7 @@ import type { RunEvent } from '../workflow/events.ts';
 import { activeServers, type RunState } from '../workflow/run-state.ts';
 import { downServers } from './availability.ts';
 import { coordinatorSite, type EngineWorld } from './world.ts';
+import { pendingChanges, type PendingChange } from './pending.ts';
 import type { RunLog } from './run-log.ts';
 
 export class RunCoordinator {
@@ -74,7 +75,25 @@ export class RunCoordinator {
   async #decide(run: RunState, signal: AbortSignal): Promise<ReturnType<typeof decideRun>> {
     const nowMs = this.#world.clock.nowMs();
     const view = await this.#world.cluster.view(signal);
-    return decideRun(run, { nowMs, down: downServers(run.definition, view.nodes) });
+    const decision = decideRun(run, { nowMs, down: downServers(run.definition, view.nodes) });
+    // Before the events are written: nobody looks after a run any more once its end is in the journal.
+    const isOver = decision.events.some((event) => event.kind === 'runEnded');
+    await this.#markPending(pendingChanges(run, view.nodes, isOver), run, signal);
+    return decision;
+  }
+
+  /** The mark is only a wish to the scheduler: a cluster that refuses it keeps no run from going on. */
+  async #markPending(changes: readonly PendingChange[], run: RunState, signal: AbortSignal): Promise<void> {
+    const { cluster, logger } = this.#world;
+    const { runId } = run.definition;
+    for (const { node, pending } of changes) {
+      try {
+        await cluster.setPending(node, runId, pending, signal);
+      } catch (error) {
+        if (!(error instanceof MaintenanceError) || error.disposition !== 'halt') throw error;
+        logger.warn({ run: runId, node, pending, code: error.code }, 'mark for later maintenance refused');
+      }
+    }
   }
 
   /** An end from before a retry was asked for is an old one: it counts only once the retry was taken up. */

@@ -44,9 +44,11 @@ export class MemoryJournal implements Journal {
     for (const { stream, entry } of options.entries ?? []) this.#write(stream, entry);
   }
 
-  /** Everything so far, in the order in which it was written over all streams. */
-  snapshot(): RecordedEntry[] {
-    return this.#log.map(({ key, text }) => ({ stream: streamOf(key), entry: JSON.parse(text) as JournalEntry }));
+  /** Everything so far, or everything after the first so many, in the order in which it was written over all streams. */
+  snapshot(after = 0): RecordedEntry[] {
+    return this.#log
+      .slice(after)
+      .map(({ key, text }) => ({ stream: streamOf(key), entry: JSON.parse(text) as JournalEntry }));
   }
 
   async read(stream: StreamId, afterVersion = 0): Promise<JournalEntry[]> {
