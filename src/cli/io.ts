@@ -14,6 +14,8 @@ export interface CliIo {
   readonly nowMs: () => number;
   /** IANA name of the person's time zone. */
   readonly timeZone: string;
+  /** Of this program. */
+  readonly version: string;
   /** `anna@ops1`: who asks. */
   readonly by: string;
   /** Aborted with `Interrupted` by the first Ctrl-C, by SIGTERM, or when nobody reads the output any more. */

@@ -2,6 +2,7 @@
  * The process around the command line: signals, broken pipes, the exit code. Nothing is decided here, and the process
  * is never ended half way: it ends when there is nothing left to do.
  */
+import { readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { Interrupted, type CliIo, type Loaders } from './io.ts';
 import { runCli } from './program.ts';
@@ -27,10 +28,16 @@ export async function main(loaders: Loaders): Promise<void> {
     cwd: process.cwd(),
     nowMs: () => Date.now(),
     timeZone: Temporal.Now.timeZoneId(),
+    version: versionOf(new URL('../../package.json', import.meta.url)),
     by: `${userName()}@${hostname()}`,
     signal: ending.signal,
   };
   process.exitCode = await runCli(process.argv.slice(2), io, loaders);
+}
+
+function versionOf(manifest: URL): string {
+  const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string };
+  return version;
 }
 
 /** In a container the user id may have no name. */

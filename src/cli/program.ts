@@ -30,7 +30,7 @@ import { Session, formats, type GlobalOptions, type Run } from './session.ts';
 
 export async function runCli(argv: readonly string[], io: CliIo, loaders: Loaders): Promise<ExitCode> {
   let exitCode: ExitCode = ExitCode.done;
-  const program = buildProgram(async (command, work) => {
+  const program = buildProgram(io.version, async (command, work) => {
     const again = (line: readonly string[]): Promise<ExitCode> => runCli(line, io, loaders);
     exitCode = await work(new Session(io, loaders, command.optsWithGlobals<GlobalOptions>(), again));
   });
@@ -49,11 +49,12 @@ export async function runCli(argv: readonly string[], io: CliIo, loaders: Loader
   }
 }
 
-export function buildProgram(run: Run): Command {
+export function buildProgram(version: string, run: Run): Command {
   const program = new Command('pitcrew')
     .description(
-      'Rolling maintenance for bare-metal Kubernetes: pods move away alive, servers prove that they came back.',
+      'Rolling maintenance for bare-metal Kubernetes: pods move away first, servers prove that they came back.',
     )
+    .version(version, '-V, --version', 'the version of pitcrew')
     .addOption(new Option('--server <address>', 'daemon: URL or socket (PITCREW_SERVER; default: <data>/daemon.sock)'))
     .addOption(new Option('--data <folder>', 'data folder (default: ./.pitcrew, or /var/lib/pitcrew)'))
     .addOption(new Option('--token-file <file>', 'file with the API token (PITCREW_TOKEN; default: beside the socket)'))

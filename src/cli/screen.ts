@@ -71,11 +71,13 @@ const clearBelow = '\u001B[J';
 const frameStart = '\u001B[?2026h';
 const frameEnd = '\u001B[?2026l';
 const tickMs = 1_000;
+/** What was said to the person gives way to the keys again; what lasts is said again. */
+const noteMs = 5_000;
 
 function liveScreen(session: Session, keys: Keys): Screen {
   const { stdin, stdout } = session.io;
   let run: RunView | undefined;
-  let note = '';
+  let note = { text: '', atMs: 0 };
   let all = false;
   const draw = (): void => {
     if (!run) return;
@@ -84,7 +86,8 @@ function liveScreen(session: Session, keys: Keys): Screen {
     const view = session.view();
     const page = renderStatus(run, view, { all, linesMax }).split('\n').slice(0, linesMax);
     const help = ` p ${run.status === 'paused' ? 'resume' : 'pause'} · s ${all ? 'show active' : 'show all'} · q stop watching (the run goes on)`;
-    const lines = [...page, '', fit(note === '' ? help : ` ${note}`, view.width)].map((line) => line + clearLine);
+    const isNoted = note.text !== '' && session.io.nowMs() - note.atMs < noteMs;
+    const lines = [...page, '', fit(isNoted ? ` ${note.text}` : help, view.width)].map((line) => line + clearLine);
     // Lines are overwritten, not cleared first: nothing flickers.
     stdout.write(frameStart + home + lines.join('\n') + clearBelow + frameEnd);
   };
@@ -116,7 +119,7 @@ function liveScreen(session: Session, keys: Keys): Screen {
       draw();
     },
     note: (text) => {
-      note = text;
+      note = { text, atMs: session.io.nowMs() };
       draw();
     },
     close: () => {

@@ -110,9 +110,14 @@ describe('every state change', () => {
     expect({ asked: ended.operations.asked, code: ended.code }).toEqual({ asked: [asked], code: 0 });
     const named = [...ended.stderr.matchAll(/`pitcrew ([a-z]+)/g)].map((match) => match[1]);
     expect(named.length).toBeGreaterThan(0);
-    const known = buildProgram(async () => undefined).commands.map((command) => command.name());
+    const known = buildProgram('1.2.3', async () => undefined).commands.map((command) => command.name());
     expect(known).toEqual(expect.arrayContaining(named));
     expect(ended.stdout).not.toContain('next:');
+  });
+
+  it('names the next command on one line of a log, however long', async () => {
+    const { stderr } = await withFake(['start', 'weekly-kernel']);
+    expect(stderr.split('\n').filter((line) => line.includes('`pitcrew '))).toHaveLength(1);
   });
 
   it.each([

@@ -61,6 +61,7 @@ export async function runHere(argv: string[], given: Given = {}, handed: Handed 
     cwd: given.cwd ?? root,
     nowMs: () => nowMs,
     timeZone: 'Europe/Berlin',
+    version: '1.2.3',
     by: 'anna@ops1',
     signal: new AbortController().signal,
   };
@@ -73,6 +74,8 @@ export interface Child {
   readonly ended: Promise<Ended>;
   /** Resolves once stdout and stderr together hold this text. */
   until(text: string): Promise<void>;
+  /** Resolves once the last `text` comes after the last `before`. */
+  untilLast(text: string, before: string): Promise<void>;
 }
 
 /** Started with pipes, unless `command` puts a terminal around it. Ended at the latest with the test. */
@@ -99,18 +102,21 @@ export function startChild(command: string, args: readonly string[], env: Record
     child.once('error', reject);
     child.once('close', (code) => resolve({ code, stdout, stderr }));
   });
-  const until = (text: string): Promise<void> =>
+  const untilHolds = (holds: (said: string) => boolean, what: string): Promise<void> =>
     new Promise((resolve, reject) => {
       const look = (): void => {
-        if (!(stdout + stderr).includes(text)) return;
+        if (!holds(stdout + stderr)) return;
         waiters.delete(look);
         resolve();
       };
       waiters.add(look);
       look();
-      void ended.then(() => reject(new Error(`ended without "${text}":\n${stdout}\n${stderr}`)));
+      void ended.then(() => reject(new Error(`ended without "${what}":\n${stdout}\n${stderr}`)));
     });
-  return { process: child, ended, until };
+  const until = (text: string): Promise<void> => untilHolds((said) => said.includes(text), text);
+  const untilLast = (text: string, before: string): Promise<void> =>
+    untilHolds((said) => said.lastIndexOf(text) > said.lastIndexOf(before), text);
+  return { process: child, ended, until, untilLast };
 }
 
 export function pitcrew(argv: readonly string[], env: Record<string, string> = {}): Child {

@@ -166,6 +166,15 @@ describe('a watch on a terminal', () => {
     expect(asked[0]).toMatch(/^pause 2611-a7 by .+@.+/);
   });
 
+  it('what was said to the person gives way to the keys again', async () => {
+    const { child } = await onTerminal();
+    child.process.stdin?.write('p');
+    await child.until('pause asked for');
+    await child.untilLast('q stop watching (the run goes on)', 'pause asked for');
+    child.process.stdin?.write('q');
+    expect(await child.ended).toMatchObject({ code: 130 });
+  });
+
   it('Ctrl-C as a key is the same as q', async () => {
     const { child } = await onTerminal();
     child.process.stdin?.write('\u0003');

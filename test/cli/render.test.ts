@@ -16,6 +16,14 @@ function lines(...text: string[]): string {
 }
 
 describe('status', () => {
+  it.each([
+    [1_000, 'ends soon'],
+    [40_000, 'ends in about 40s'],
+    [601_000, 'ends about 00:51'],
+  ])('says when a run ends so that it means something: in %i ms, %s', (leftMs, text) => {
+    expect(renderStatus({ ...busyRun, endsAboutMs: nowMs + leftMs }, { ...view, width: 120 })).toContain(text);
+  });
+
   it('shows head, bar, what every active server is doing, and the last that ended', () => {
     expect(renderStatus(busyRun, view)).toBe(
       lines(
@@ -152,6 +160,18 @@ describe('the other pages', () => {
         '1 server ready, 1 needs attention',
       ),
     );
+  });
+
+  it('leaves out the name of the server where all is about one', () => {
+    const about = history.filter(({ server }) => server !== undefined).slice(0, 2);
+    const name = about[0]?.server ?? '';
+    const text = renderHistory(
+      about.map((entry) => ({ ...entry, server: name })),
+      view,
+    );
+    expect(name).not.toBe('');
+    expect(text).toContain('started');
+    expect(text).not.toContain(`  ${name}  `);
   });
 
   it('history: one line per event, long ones indented below themselves', () => {

@@ -1,6 +1,7 @@
 /** What all requests about a run have in common: ask the daemon, print its answer, name the next command. */
 import type { ApiClient } from '../../api/client.ts';
 import { ExitCode } from '../../errors/codes.ts';
+import { wrapSegments } from '../render/text.ts';
 import type { Session } from '../session.ts';
 
 export interface Request<Answer> {
@@ -18,5 +19,9 @@ export async function request<Answer>(session: Session, { ask, text, next }: Req
 }
 
 export function sayNext(session: Session, commands: readonly string[]): void {
-  session.say(`next: ${commands.map((command) => `\`pitcrew ${command}\``).join(' · ')}`);
+  // A log keeps its lines whole; a terminal would break them inside a command.
+  const { isTTY, columns } = session.io.stderr;
+  const width = isTTY && columns >= 20 ? columns : Number.POSITIVE_INFINITY;
+  const quoted = commands.map((command) => `\`pitcrew ${command}\``);
+  session.say(wrapSegments(quoted, 'next: ', width).join('\n'));
 }

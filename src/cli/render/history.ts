@@ -13,7 +13,9 @@ import { clean, clockSeconds, day, pad, plural, widthOf, wrap, type View } from 
 
 export function renderHistory(entries: readonly HistoryEntry[], view: View): string {
   if (entries.length === 0) return 'nothing is written yet';
-  const serverWidth = Math.max(0, ...entries.map(({ server }) => widthOf(server ?? '')));
+  // Where all is about one server, its name on every line would say nothing.
+  const isAboutOne = new Set(entries.map(({ server }) => server)).size === 1;
+  const serverWidth = isAboutOne ? 0 : Math.max(0, ...entries.map(({ server }) => widthOf(server ?? '')));
   let shownDay = '';
   const lines = entries.flatMap(({ atMs, server, event }) => {
     const today = day(atMs, view.timeZone);

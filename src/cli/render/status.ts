@@ -74,10 +74,21 @@ function headLines(run: RunView, view: View): string[] {
     waiting > 0 ? `${count(waiting)} waiting` : '',
     run.podsMoved > 0 ? `${plural(run.podsMoved, 'pod')} moved` : '',
     run.endedMs === undefined ? '' : `took ${duration(run.endedMs - run.createdMs)}`,
-    isEnded(run) || run.endsAboutMs === undefined ? '' : `ends about ${moment(run.endsAboutMs, view)}`,
+    isEnded(run) ? '' : endsText(run.endsAboutMs, view),
   ];
   const [first = '', ...rest] = wrapSegments(segments, '', view.width);
   return [paint(first, 'bold', view.color), ...rest];
+}
+
+const soonMs = 5_000;
+const nearMs = 10 * 60_000;
+
+/** A time of day says nothing about the next minutes. */
+function endsText(endsAboutMs: number | undefined, view: View): string {
+  if (endsAboutMs === undefined) return '';
+  const leftMs = endsAboutMs - view.nowMs;
+  if (leftMs < soonMs) return 'ends soon';
+  return leftMs < nearMs ? `ends in about ${duration(leftMs)}` : `ends about ${moment(endsAboutMs, view)}`;
 }
 
 function statusSegments(run: RunView): string[] {
