@@ -49,6 +49,10 @@ export const errorCodes = {
   'bmc/unreachable': { exit: unreachable, next: 'check cable, address and cipher suite of the BMC' },
   'cluster/conflict': { exit: unreachable, next: 'somebody else changed the object at the same time' },
   'cluster/forbidden': { exit: refused, next: '`pitcrew doctor` names every right that is missing' },
+  'cluster/kubeconfig': {
+    exit: refused,
+    next: 'name one by --kubeconfig or KUBECONFIG; README.md says how to make it',
+  },
   'cluster/not-found': { exit: refused, next: 'is the node name in the inventory the one that Kubernetes uses?' },
   'cluster/refused': { exit: refused, next: '' },
   'cluster/throttled': { exit: unreachable, next: 'the Kubernetes API is overloaded; it is asked again by itself' },

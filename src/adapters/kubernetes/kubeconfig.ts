@@ -58,7 +58,7 @@ export function serverOf(config: KubeConfig, options: KubeconfigChoice): string 
 }
 
 function unusable(why: string): MaintenanceError {
-  return new MaintenanceError('cluster/unauthorized', 'halt', `the kubeconfig ${why}`);
+  return new MaintenanceError('cluster/kubeconfig', 'halt', `the kubeconfig ${why}`);
 }
 
 function filesOf(options: KubeconfigChoice): string[] {

@@ -47,6 +47,7 @@ it('a kubeconfig is opened without waiting for the API', async () => {
 
 it('a context that is not there is named, with those that are', async () => {
   await expect(connect(JSON.stringify(config), 'prod')).rejects.toMatchObject({
+    code: 'cluster/kubeconfig',
     disposition: 'halt',
     message: expect.stringMatching(/prod.*fra, lab/) as string,
   });
