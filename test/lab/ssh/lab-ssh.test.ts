@@ -192,8 +192,10 @@ describe('SSH servers of the lab', () => {
       '6.1.0-30-amd64\ninitrd.img-6.1.0-30-amd64\nvmlinuz-6.1.0-30-amd64\n',
     );
     expect(readFileSync(join(root, 'etc/example.conf'), 'utf8')).toBe('setting\n');
-    expect((await runAll(shell, ['/sbin/reboot'])).exitCodes).toEqual([-1]);
-    expect(machines[0]?.boots).toBe(1);
+    // The machine goes down in the middle of it, or just after it.
+    const { exitCodes } = await runAll(shell, ['/sbin/reboot']);
+    expect([-1, 0]).toContain(exitCodes[0]);
+    await expect.poll(() => machines[0]?.boots).toBe(1);
     expect(existsSync(join(root, 'etc/example.conf'))).toBe(true);
     expect(existsSync(join(root, 'run/volatile'))).toBe(false);
   });
