@@ -93,6 +93,8 @@ export class LabServer {
   #accept(socket: Socket): void {
     const { machine } = this.#options;
     socket.on('error', () => undefined);
+    // As OpenSSH's server does.
+    socket.setNoDelay(true);
     this.#sockets.add(socket);
     socket.on('close', () => this.#sockets.delete(socket));
     if (machine.system === 'hung' || (machine.system === 'up' && machine.faults.sshHangs)) return;
