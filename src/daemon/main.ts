@@ -99,7 +99,7 @@ async function compose({ options, signal, logger, secrets, address, token, teard
   const random = new SystemRandom();
   const link = new RedisLink(address, { logger });
   teardown.add('redis', () => link.close());
-  const journal = redactOutput(new RedisJournal(link), () => [...secrets.known(), token]);
+  const journal = redactOutput(new RedisJournal(link), () => [...secrets.known(), token, address.password ?? '']);
   const leases = new RedisLeases(link, { holder: `${hostname()}/${process.pid}`, logger });
   const wakeUps = new BullMqWakeUps({
     connect: (more) => new Redis({ ...redisClientOptions(address), ...more }),

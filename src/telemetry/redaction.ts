@@ -9,6 +9,8 @@ const depthMax = 8;
 const itemsMax = 200;
 /** A shorter "secret" would take half of every word with it. */
 const secretLengthMin = 3;
+/** A shorter line of a longer secret tells little, and may stand anywhere. */
+const lineLengthMin = 8;
 
 const secretKey =
   /pass(word|wd|phrase)?$|secret|token|private_?-?key|authorization|cookie|credential|api_?-?key|bearer/i;
@@ -50,10 +52,10 @@ export function redactor(secrets: readonly string[]): Redactor {
   return { text, value: (input) => value(input, 0, []) };
 }
 
-/** A secret as it may appear in a text: as it is, and the ways in which protocols write it. */
+/** A secret as it may appear in a text: as it is, line by line, and the ways in which protocols write it. */
 function formsOf(secret: string): string[] {
   // Read from a file it may have a line end that is not part of it.
-  return [secret, secret.trim()]
+  return [secret, secret.trim(), ...tellingLinesOf(secret)]
     .filter((form) => form.length >= secretLengthMin)
     .flatMap((form) => [
       form,
@@ -62,6 +64,12 @@ function formsOf(secret: string): string[] {
       Buffer.from(form).toString('base64'),
       Buffer.from(form).toString('base64url'),
     ]);
+}
+
+/** What commands print is kept line by line, and one line of a private key is bad enough. Its frame is known to all. */
+function tellingLinesOf(secret: string): string[] {
+  const lines = secret.split(/\r?\n/);
+  return lines.length < 2 ? [] : lines.filter((line) => line.length >= lineLengthMin && !line.startsWith('-----'));
 }
 
 function entriesOfError(error: Error): [string, unknown][] {

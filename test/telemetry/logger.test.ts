@@ -181,3 +181,19 @@ test('for a person a line starts with time, level and text, then the facts, then
   expect(stack.length).toBeGreaterThan(1);
   expect(stack.every((line) => line.startsWith('    '))).toBe(true);
 });
+
+describe('a secret of several lines', () => {
+  const key =
+    '-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA\nAAAAB3NzaC1yc2EAAAADAQAB\nabc=\n-----END OPENSSH PRIVATE KEY-----\n';
+
+  test('is taken out line by line, because what commands print is kept line by line', () => {
+    const { line } = logged({ output: 'AAAAB3NzaC1yc2EAAAADAQAB' }, 'b3BlbnNzaC1rZXktdjEAAAAA read', [key]);
+    expect(line).not.toContain('AAAAB3NzaC1yc2EAAAADAQAB');
+    expect(line).not.toContain('b3BlbnNzaC1rZXktdjEAAAAA');
+  });
+
+  test('leaves its frame, which is in every such key', () => {
+    const { line } = logged({}, 'expected -----BEGIN OPENSSH PRIVATE KEY-----', [key]);
+    expect(line).toContain('-----BEGIN OPENSSH PRIVATE KEY-----');
+  });
+});
