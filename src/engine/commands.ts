@@ -179,7 +179,8 @@ export class Commands {
   async #create(definition: RunDefinition): Promise<string> {
     const wanted = new Set(definition.servers.map((server) => server.name));
     for (const runId of await this.#world.journal.runIds()) {
-      const run = this.#log.known(runId)?.ended ? undefined : await this.#log.run(runId);
+      // Read anew also where it had ended: a retry by way of another daemon has made it go on.
+      const run = await this.#log.run(runId);
       if (!run || run.ended) continue;
       const shared = run.definition.servers.find((server) => wanted.has(server.name));
       if (shared) {

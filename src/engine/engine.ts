@@ -17,6 +17,9 @@ export interface EngineOptions {
   readonly sweepMs: number;
 }
 
+/** Every so many sweeps, runs that have ended are looked at as well: there may be many of them. */
+const endedSweep = 6;
+
 export class Engine {
   readonly #world: EngineWorld;
   readonly #log: RunLog;
@@ -28,6 +31,7 @@ export class Engine {
   readonly #inHand = new Set<string>();
   /** Targets at which a bug of ours showed: left alone until somebody has looked and started the daemon anew. */
   readonly #broken = new Set<string>();
+  #sweeps = 0;
   #sweeping: Promise<void> | undefined;
   readonly #queues = new Map<string, { stop(): Promise<void> }>();
 
@@ -57,8 +61,9 @@ export class Engine {
   }
 
   /** A site that came into the inventory after the daemon's start is worked for like any other. */
-  async #listenForRun(runId: string): Promise<RunState | undefined> {
-    const run = this.#log.known(runId)?.ended ? undefined : await this.#log.run(runId);
+  async #listenForRun(runId: string, endedToo: boolean): Promise<RunState | undefined> {
+    const isOver = this.#log.known(runId)?.ended !== undefined && !endedToo;
+    const run = isOver ? undefined : await this.#log.run(runId);
     const sites = this.#options.sites ?? run?.definition.servers.map((server) => server.site) ?? [];
     for (const site of sites) await this.#listen(site);
     return run;
@@ -70,7 +75,7 @@ export class Engine {
     if (this.#broken.has(keyOf(target))) return;
     try {
       if (server === undefined) {
-        await this.#listenForRun(target.runId);
+        await this.#listenForRun(target.runId, true);
         await this.#coordinator.handle(target, signal);
       } else await this.#work({ ...target, server }, signal);
     } catch (error) {
@@ -120,11 +125,14 @@ export class Engine {
 
   /** The coordinator wakes the servers, so one wake-up per run is enough. */
   async #wakeUnfinished(): Promise<void> {
+    // A retry or a skip goes on with a run that had ended; where its wake-up was lost, nobody else would ever look.
+    const endedToo = this.#sweeps % endedSweep === 0;
+    this.#sweeps += 1;
     for (const runId of await this.#world.journal.runIds()) {
       const target = { runId, site: coordinatorSite };
       if (this.#broken.has(keyOf(target))) continue;
       try {
-        const run = await this.#listenForRun(runId);
+        const run = await this.#listenForRun(runId, endedToo);
         if (run && !run.ended) await this.#world.wakeUps.wake(target, 0);
       } catch (error) {
         // A journal that cannot be read must not keep the other runs from going on.
