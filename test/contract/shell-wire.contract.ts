@@ -53,7 +53,7 @@ function broken(worldOf: () => ShellWorld, wireOf: () => ShellWire): void {
     const { shell } = worldOf();
     const before = await shell.readFacts(forever);
     expect(wireOf().cut()).toBeGreaterThan(0);
-    await expect.poll(() => shell.readFacts(forever).catch(() => undefined)).toEqual(before);
+    await expect.poll(() => shell.readFacts(forever).catch(() => undefined), { timeout: 15_000 }).toEqual(before);
   });
 }
 

@@ -77,13 +77,20 @@ export class Said {
   }
 }
 
-/** What a job wrote: counted in bytes for picking it up again, handed on as text, and only its end kept. */
+/** What is held back of a line without an end: no line that is worth reading is longer. */
+const lineMax = 8_192;
+
+/**
+ * What a job wrote: counted in bytes for picking it up again, handed on in whole lines, and only its end kept. Half a
+ * line may be half a secret, and whoever looks for secrets in it would find none.
+ */
 export class Output {
   readonly #tailMax: number;
   readonly #onText: ((text: string) => void) | undefined;
   /** A character may be cut in two by a chunk, and by a connection. */
   readonly #decoder = new StringDecoder('utf8');
   #tail = '';
+  #unfinished = '';
   bytes = 0;
 
   constructor(tailMax: number, onText?: (text: string) => void) {
@@ -93,12 +100,17 @@ export class Output {
 
   add(chunk: Buffer): void {
     this.bytes += chunk.length;
-    this.#text(this.#decoder.write(chunk));
+    const text = this.#unfinished + this.#decoder.write(chunk);
+    // Progress is often drawn over the same line again and again.
+    const end = text.length > lineMax ? text.length : Math.max(text.lastIndexOf('\n'), text.lastIndexOf('\r')) + 1;
+    this.#unfinished = text.slice(end);
+    this.#text(text.slice(0, end));
   }
 
   /** The end of it all. */
   finish(): string {
-    this.#text(this.#decoder.end());
+    this.#text(this.#unfinished + this.#decoder.end());
+    this.#unfinished = '';
     return this.#tail;
   }
 

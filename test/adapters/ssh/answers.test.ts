@@ -36,6 +36,28 @@ describe('the answer of one execution', () => {
     expect(looked).toBeGreaterThan(50);
   });
 
+  it('hands on whole lines, wherever the wire cuts them, and at the end what is left', () => {
+    let looked = 0;
+    for (const pieces of cuts('one\ntwo\r10%\rend')) {
+      const texts: string[] = [];
+      const output = new Output(100, (text) => texts.push(text));
+      for (const piece of pieces) output.add(piece);
+      expect(texts.every((text) => /[\n\r]$/.test(text))).toBe(true);
+      expect(output.finish()).toBe('one\ntwo\r10%\rend');
+      expect(texts.join('')).toBe('one\ntwo\r10%\rend');
+      looked += 1;
+    }
+    expect(looked).toBeGreaterThan(100);
+  });
+
+  it('does not wait for ever for the end of a line', () => {
+    const texts: string[] = [];
+    const output = new Output(100, (text) => texts.push(text));
+    for (let piece = 0; piece < 100; piece += 1) output.add(Buffer.from('x'.repeat(1_000)));
+    expect(texts.length).toBeGreaterThan(5);
+    expect(output.finish()).toHaveLength(100);
+  });
+
   it('tells what the runner says from what others say', () => {
     const said = new Said('n1', () => undefined);
     said.add(Buffer.from('warning: old\nn1 claimed\nn1 exi'));
