@@ -14,6 +14,7 @@ import { examine } from './doctor.ts';
 import type { Operations, PlanPreview, PodPreview, ServerSummary } from './operations.ts';
 import type { EngineWorld } from './world.ts';
 import type { RunLog } from './run-log.ts';
+import { installedWays } from '../steps/ways.ts';
 
 const askMs = 30_000;
 
@@ -102,8 +103,9 @@ async function listServers(world: EngineWorld, documents: DocumentSource, log: R
 async function preview(world: EngineWorld, definition: RunDefinition): Promise<PlanPreview> {
   const view = await world.cluster.view(AbortSignal.timeout(askMs));
   const warnings: string[] = [];
+  const installed = installedWays(world.movers);
   const pods = definition.servers.flatMap((server) =>
-    judgeServer(server.node, view, definition.evacuation).map(({ pod, verdict }) => {
+    judgeServer(server.node, view, definition.evacuation, installed).map(({ pod, verdict }) => {
       if (verdict.kind === 'moves') warnings.push(...verdict.warnings.map((text) => `${podKey(pod)}: ${text}`));
       return previewPod(server.name, pod, verdict);
     }),

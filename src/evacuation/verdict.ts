@@ -1,7 +1,7 @@
 /**
  * One verdict for every pod on a server, before anything is cordoned: stays, waits, moves, or blocked.
  *
- * It decides who may leave how; it never moves anything, and does not know which movers are installed.
+ * It decides who may leave how; it never moves anything. Which ways are installed, it is told.
  */
 import { budgetsOf, canNeverBeMet, type BudgetView } from '../cluster/budget.ts';
 import { podKey, type PodView } from '../cluster/pod.ts';
@@ -37,13 +37,25 @@ function matches(rule: EvacuationRule, pod: PodView): boolean {
   return Object.entries(labels ?? {}).every(([key, value]) => pod.labels[key] === value);
 }
 
-export function judgePod(pod: PodView, budgets: readonly BudgetView[], policy: EvacuationPolicy): Verdict {
+const allWays: readonly MoveWay[] = ['live', 'surge', 'evict'];
+
+/** `installed`: ways for which a mover is there. Without one a way is none, and that is better known beforehand. */
+export function judgePod(
+  pod: PodView,
+  budgets: readonly BudgetView[],
+  policy: EvacuationPolicy,
+  installed: readonly MoveWay[] = allWays,
+): Verdict {
   const rule = policy.rules.find((candidate) => matches(candidate, pod));
   const stays = reasonToStay(pod, rule);
   if (stays !== undefined) return { kind: 'stays', because: stays };
   if (pod.leaving) return { kind: 'waits', because: 'it is on its way out already' };
   if (rule?.action === 'waitCompleted') return { kind: 'waits', because: 'the plan waits until it has completed' };
-  return judgeWays(pod, budgetsOf(pod, budgets), policy, rule);
+  const against = reasonsAgainst(pod, budgetsOf(pod, budgets), policy, rule);
+  const missing = allWays.filter((way) => !installed.includes(way));
+  const because = `no mover is installed that could move it: ${missing.join(', ')}`;
+  if (missing.length > 0) against.push({ ways: missing, because, owner: podKey(pod) });
+  return judgeWays(pod, against, policy, rule);
 }
 
 function reasonToStay(pod: PodView, rule: EvacuationRule | undefined): string | undefined {
@@ -56,18 +68,17 @@ function reasonToStay(pod: PodView, rule: EvacuationRule | undefined): string | 
   return undefined;
 }
 
-/** The ways that remain after everything that speaks against one; the last reason against is the one shown. */
+/** The ways that remain; where none does, the first reason against a way that was wanted is the one shown. */
 function judgeWays(
   pod: PodView,
-  budgets: readonly BudgetView[],
+  against: readonly Reason[],
   policy: EvacuationPolicy,
   rule: EvacuationRule | undefined,
 ): Verdict {
-  const against = reasonsAgainst(pod, budgets, policy, rule);
   const prefer = rule?.prefer ?? policy.prefer;
   const ways = prefer.filter((way) => !against.some((reason) => reason.ways.includes(way)));
   if (ways.length === 0) {
-    const first = against[0];
+    const first = against.find((reason) => reason.ways.some((way) => prefer.includes(way)));
     return {
       kind: 'blocked',
       because: first?.because ?? 'the plan allows no way to move it',
@@ -135,9 +146,10 @@ export function judgeServer(
   node: string,
   view: { readonly pods: readonly PodView[]; readonly budgets: readonly BudgetView[] },
   policy: EvacuationPolicy,
+  installed: readonly MoveWay[] = allWays,
 ): { readonly pod: PodView; readonly verdict: Verdict }[] {
   return view.pods
     .filter((pod) => pod.node === node)
     .sort((a, b) => (podKey(a) < podKey(b) ? -1 : 1))
-    .map((pod) => ({ pod, verdict: judgePod(pod, view.budgets, policy) }));
+    .map((pod) => ({ pod, verdict: judgePod(pod, view.budgets, policy, installed) }));
 }

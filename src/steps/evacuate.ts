@@ -9,28 +9,22 @@ import { podKey, type PodView } from '../cluster/pod.ts';
 import { MaintenanceError, unreachable } from '../errors/maintenance-error.ts';
 import type { ClusterView } from '../ports/cluster.ts';
 import type { MoverName, MoveProgress, PodMover } from '../ports/movers.ts';
-import type { MoveWay } from '../spec/plan.ts';
 import type { Hold } from '../workflow/hold.ts';
 import type { Move } from '../workflow/server-state.ts';
 import { podsLeft } from './emptiness.ts';
 import { finished, lengthText, sinceMs, waiting, working, type StepContext, type StepResult } from './step.ts';
+import { installedWays, moversOfWay } from './ways.ts';
 
 const stepId = 'evacuate';
 /** How many pods of one server are on their way at once: enough to be quick, few enough to spare the API. */
 const movesAtOnce = 10;
-
-const moversOfWay: Readonly<Record<MoveWay, readonly MoverName[]>> = {
-  live: ['kubevirt', 'paguro', 'castai', 'criu'],
-  surge: ['surge'],
-  evict: ['evict'],
-};
 
 type Judged = { readonly pod: PodView; readonly verdict: Verdict };
 
 export async function advanceEvacuate(context: StepContext): Promise<StepResult> {
   const { cluster, server, signal } = context;
   const view = await cluster.view(signal);
-  const here = judgeServer(server.node, view, context.definition.evacuation);
+  const here = judgeServer(server.node, view, context.definition.evacuation, installedWays(context.movers));
   await settleVanished(context, view);
   const underWay = unfinishedMoves(context.state.moves);
   const wanted = here.filter(({ pod, verdict }) => verdict.kind !== 'stays' || underWay.has(pod.uid));

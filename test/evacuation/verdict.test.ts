@@ -117,6 +117,20 @@ describe('a pod is blocked, with a reason and somebody to ask', () => {
     });
   });
 
+  it('where no mover is installed for the only ways that are left, before anybody finds out by trying', () => {
+    const installed = ['surge', 'evict'] as const;
+    const rules = [{ match: { namespaces: ['shop'] }, prefer: ['live' as const], restart: 'never' as const }];
+    const live = { kind: 'blocked', because: 'no mover is installed that could move it: live', owner: 'shop/web-1' };
+    expect(judgePod(pod({ name: 'web-1' }), [], { ...policy, rules }, installed)).toEqual(live);
+    // Local data keeps it from being restarted, and nothing can move it alive.
+    expect(judgePod(pod({ volumes: emptyDir }), [], policy, installed)).toMatchObject({
+      kind: 'blocked',
+      because: 'emptyDir data would be lost (evacuation.localData: keep)',
+    });
+    expect(judgePod(pod({}), [], policy, installed)).toMatchObject({ kind: 'moves', ways: ['surge', 'evict'] });
+    expect(judgePod(pod({}), [], policy)).toMatchObject({ kind: 'moves', ways: ['live', 'surge', 'evict'] });
+  });
+
   it('as a bare pod, where only restarts are preferred', () => {
     expect(verdict({ owner: undefined }, { prefer: ['surge', 'evict'] })).toMatchObject({
       kind: 'blocked',
