@@ -13,12 +13,12 @@ const everything = readdirSync(src).filter((name) => !name.includes('.'));
 
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   errors: [],
-  spec: ['errors'],
+  spec: ['schedule', 'errors'],
   cluster: ['errors'],
-  schedule: ['spec', 'errors'],
+  schedule: ['errors'],
   evacuation: ['spec', 'cluster', 'errors'],
   planner: ['spec', 'schedule', 'evacuation', 'cluster', 'workflow', 'errors'],
-  workflow: ['spec', 'cluster', 'errors'],
+  workflow: ['spec', 'schedule', 'cluster', 'errors'],
   ports: ['spec', 'workflow', 'evacuation', 'cluster', 'errors'],
   steps: ['ports', 'evacuation', 'workflow', 'cluster', 'spec', 'errors'],
   movers: ['ports', 'cluster', 'spec', 'errors'],

@@ -1,13 +1,15 @@
 /**
- * Files that stand beside a playbook and belong to it: `ssh: { script: … }` and `copy: { from: … }`.
+ * Files that stand beside a document and belong to it: of a playbook `ssh: { script: … }` and `copy: { from: … }`, of a
+ * plan the calendars of its blackouts (see calendars.ts).
  *
  * It decides which files those are and how they become part of the playbook; reading them is the document source's work.
  */
 import type { Problem } from './problem.ts';
 import type { PlaybookSource } from './playbook.ts';
-import { BesidePath, actionLists } from './playbook.ts';
+import { actionLists } from './playbook.ts';
 import { readYaml } from './source.ts';
 import type { SourceDocument, ValuePath } from './source.ts';
+import { BesidePath } from './values.ts';
 
 /** By path, as `attachedFiles` names them: the text, or why there is none. */
 export type Attachments = ReadonlyMap<string, { readonly text: string } | { readonly failure: string }>;
@@ -17,8 +19,8 @@ interface Reference {
   readonly path: string;
 }
 
-function beside(playbookPath: string, relative: string): string {
-  const folder = playbookPath.slice(0, playbookPath.lastIndexOf('/') + 1);
+export function beside(documentPath: string, relative: string): string {
+  const folder = documentPath.slice(0, documentPath.lastIndexOf('/') + 1);
   return (
     folder +
     relative
@@ -29,33 +31,47 @@ function beside(playbookPath: string, relative: string): string {
 }
 
 function referencesOf(document: SourceDocument): Reference[] {
-  return actionLists.flatMap((list) => {
-    const entries = document.valueAt(['spec', list]);
-    return Array.from({ length: Array.isArray(entries) ? entries.length : 0 }, (_, index) => index).flatMap((index) =>
-      [
-        ['spec', list, index, 'ssh', 'script'],
-        ['spec', list, index, 'ssh', 'copy', 'from'],
-      ].flatMap((at) => {
-        const relative = document.valueAt(at);
-        // A path that leaves the folder is refused by the schema; it must not even be looked at.
-        const isInside = BesidePath.safeParse(relative).success;
-        return isInside ? [{ at, path: beside(document.file.path, String(relative)) }] : [];
-      }),
-    );
-  });
+  return actionLists.flatMap((list) =>
+    entriesAt(document, ['spec', list]).flatMap((at) => [
+      ...referenceAt(document, [...at, 'ssh', 'script']),
+      ...referenceAt(document, [...at, 'ssh', 'copy', 'from']),
+    ]),
+  );
 }
 
-/** Every file that the playbooks among these texts ask for, sorted, with the folder of its playbook, which it must not leave. */
+function calendarsOf(document: SourceDocument): Reference[] {
+  const entries = entriesAt(document, ['spec', 'schedule', 'blackouts']);
+  return entries.flatMap((at) => referenceAt(document, [...at, 'ical']));
+}
+
+function entriesAt(document: SourceDocument, list: ValuePath): ValuePath[] {
+  const entries = document.valueAt(list);
+  return Array.from({ length: Array.isArray(entries) ? entries.length : 0 }, (_, index) => [...list, index]);
+}
+
+/** A path that leaves the folder is refused by the schema; it must not even be looked at. */
+function referenceAt(document: SourceDocument, at: ValuePath): Reference[] {
+  const relative = document.valueAt(at);
+  const isInside = BesidePath.safeParse(relative).success;
+  return isInside ? [{ at, path: beside(document.file.path, String(relative)) }] : [];
+}
+
+const filesOf: Readonly<Record<string, (document: SourceDocument) => Reference[]>> = {
+  Playbook: referencesOf,
+  MaintenancePlan: calendarsOf,
+};
+
+/** Every file that the documents among these texts ask for, sorted, with the folder of its document, which it must not leave. */
 export function attachedFiles(
   files: readonly { readonly path: string; readonly text: string }[],
 ): { readonly path: string; readonly folder: string }[] {
   const references = files
-    .filter(({ text }) => /^kind:\s*["']?Playbook/m.test(text))
+    .filter(({ text }) => /^kind:\s*["']?Playbook/m.test(text) || /\bical\b/.test(text))
     .flatMap(({ path, text }) => readYaml(path, text).documents)
-    .filter((document) => document.valueAt(['kind']) === 'Playbook')
     .flatMap((document) => {
       const folder = beside(document.file.path, '') || './';
-      return referencesOf(document).map(({ path }): [string, string] => [`${path}\n${folder}`, folder]);
+      const found = filesOf[String(document.valueAt(['kind']))]?.(document) ?? [];
+      return found.map(({ path }): [string, string] => [`${path}\n${folder}`, folder]);
     });
   return [...new Map(references)]
     .map(([key, folder]) => ({ path: key.slice(0, key.indexOf('\n')), folder }))

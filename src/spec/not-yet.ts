@@ -14,7 +14,6 @@ interface NotYet {
 }
 
 const table: readonly NotYet[] = [
-  { kind: 'MaintenancePlan', where: 'spec.schedule', hint: 'take it out and start the plan with `pitcrew start`' },
   {
     kind: 'MaintenancePlan',
     where: 'spec.gates',

@@ -6,6 +6,7 @@
  */
 import { inlineAttachments } from './attachments.ts';
 import type { Attachments } from './attachments.ts';
+import { withCalendars } from './calendars.ts';
 import { coverSecrets, problemsOf } from './explain.ts';
 import { Inventory } from './inventory.ts';
 import type { InventoryServer } from './inventory.ts';
@@ -97,7 +98,7 @@ function sortOne(sorted: Sorted, source: SourceDocument, attachments: Attachment
   }
   switch (kind) {
     case 'MaintenancePlan':
-      sorted.plans.push({ source, value: MaintenancePlan.parse(source.value) });
+      sortPlan(sorted, source, attachments);
       return;
     case 'Inventory':
       sorted.inventories.push({ source, value: Inventory.parse(source.value) });
@@ -105,6 +106,12 @@ function sortOne(sorted: Sorted, source: SourceDocument, attachments: Attachment
     case 'Playbook':
       sortPlaybook(sorted, source, attachments);
   }
+}
+
+function sortPlan(sorted: Sorted, source: SourceDocument, attachments: Attachments): void {
+  const { value, problems } = withCalendars(source, MaintenancePlan.parse(source.value), attachments);
+  sorted.problems.push(...problems);
+  sorted.plans.push({ source, value });
 }
 
 function sortPlaybook(sorted: Sorted, source: SourceDocument, attachments: Attachments): void {

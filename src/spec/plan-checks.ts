@@ -6,6 +6,7 @@ import { valueFault } from './playbook-checks.ts';
 import type { Problem } from './problem.ts';
 import { didYouMean } from './problem.ts';
 import type { ValuePath } from './source.ts';
+import { checkSchedule } from './schedule-checks.ts';
 import { isTarget } from './targets.ts';
 
 export interface Surroundings {
@@ -171,6 +172,7 @@ export function checkPlan(plan: Plan, surroundings: Surroundings): Problem[] {
     ...checkPlaybookName(plan, surroundings),
     ...checkParameters(plan, surroundings.playbooks),
     ...checkTargets(plan, surroundings.servers),
+    ...checkSchedule(plan),
     ...checkRollout(plan),
     ...checkEvacuation(plan),
   ];

@@ -1,6 +1,18 @@
 /** The MaintenancePlan document: what, where, when, how fast. */
 import { z } from 'zod';
-import { Amount, ApiVersion, Duration, Metadata, Name, ParameterValue, Selector } from './values.ts';
+import type { Blackout as CalendarBlackout } from '../schedule/blackouts.ts';
+import {
+  Amount,
+  ApiVersion,
+  BesidePath,
+  Duration,
+  LocalTime,
+  Metadata,
+  Name,
+  ParameterValue,
+  Selector,
+  ZoneName,
+} from './values.ts';
 
 const minuteMs = 60_000;
 
@@ -56,6 +68,46 @@ const Rollout = z.strictObject({
   haltAfter: z.strictObject({ failures: z.int().min(1).optional(), consecutive: z.int().min(1).optional() }).optional(),
 });
 
+const Window = z.strictObject({
+  opens: z.string().meta({
+    description: 'A cron line: minute, hour, day of the month, month, weekday, in the time zone of the window',
+    examples: ['0 22 * * SAT'],
+  }),
+  lasts: Duration,
+  timeZone: ZoneName,
+});
+
+/** `to` as a date counts that whole day; with a time of day it is the first moment that is free again. */
+const Blackout = z.union([
+  z.strictObject({ from: LocalTime, to: LocalTime, timeZone: ZoneName, reason: z.string().min(1).optional() }),
+  z.strictObject({
+    /** A calendar file beside the plan: each of its events is a blackout. */
+    ical: BesidePath,
+    /** Of whole days, and of times that name no zone. */
+    timeZone: ZoneName,
+    reason: z.string().min(1).optional(),
+  }),
+]);
+
+const Schedule = z
+  .strictObject({
+    windows: z.array(Window).min(1),
+    blackouts: z.array(Blackout).optional(),
+    /** `false`: the windows only allow, and a person starts the run. */
+    startAutomatically: z.boolean().optional(),
+    /** How long one server takes, as long as nobody has measured it. */
+    estimate: Duration.optional(),
+  })
+  .transform(({ windows, blackouts, startAutomatically, estimate }) => ({
+    windows,
+    blackouts: blackouts ?? [],
+    startAutomatically: startAutomatically ?? false,
+    estimateMs: estimate ?? 30 * minuteMs,
+    /** The calendar files' own, once they have been read. */
+    calendars: [] as readonly CalendarBlackout[],
+  }));
+export type PlanSchedule = z.infer<typeof Schedule>;
+
 export const MaintenancePlan = z.strictObject({
   apiVersion: ApiVersion,
   kind: z.literal('MaintenancePlan'),
@@ -64,6 +116,7 @@ export const MaintenancePlan = z.strictObject({
     playbook: Name,
     parameters: z.record(z.string(), ParameterValue).optional(),
     targets: Selector.extend({ exclude: z.array(z.string().min(1)).optional() }),
+    schedule: Schedule.optional(),
     rollout: Rollout.optional(),
     evacuation: Evacuation.optional(),
   }),

@@ -1,6 +1,6 @@
 /** The Playbook document: what is done to one server. */
 import { z } from 'zod';
-import { ApiVersion, Duration, Metadata, ParameterValue } from './values.ts';
+import { ApiVersion, BesidePath, Duration, Metadata, ParameterValue } from './values.ts';
 
 const minuteMs = 60_000;
 
@@ -27,11 +27,6 @@ const ServerPath = z.string().regex(/^\//, { error: 'an absolute path on the ser
 const SshCopy = z.strictObject({ copy: z.strictObject({ content: z.string(), to: ServerPath }) });
 
 const SshAction = z.strictObject({ ssh: z.union([SshRun, SshCopy]) });
-
-/** Inside the playbook's folder, so that a playbook cannot fetch the orchestrator's own secrets. */
-export const BesidePath = z.string().regex(/^(?!\/)(?!(?:.*\/)?\.\.(?:\/|$))[^\\]+$/, {
-  error: 'a path inside the folder of this playbook, without ".."',
-});
 
 /** As people write it: a script or a file may also stand beside the playbook. */
 const SourceSshAction = z.strictObject({

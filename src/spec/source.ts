@@ -137,6 +137,16 @@ export class SourceDocument {
     return this.file.problem({ start, end: start + length }, remark);
   }
 
+  /** A place inside a text; all of it where quotes or line breaks make it differ from what is written. */
+  problemInText(path: ValuePath, place: { offset: number; length: number }, remark: Remark): Problem {
+    const whole = this.rangeAt(path);
+    const text = String(this.valueAt(path));
+    const begin = whole.start + (/^["']/.test(this.file.text.slice(whole.start, whole.end)) ? 1 : 0);
+    if (text === '' || !this.file.text.startsWith(text, begin)) return this.file.problem(whole, remark);
+    const start = begin + place.offset;
+    return this.file.problem({ start, end: start + place.length }, remark);
+  }
+
   /** `line 47`, or `other.yaml:47` seen from another file. */
   placeAt(path: ValuePath, seenFrom: SourceDocument): string {
     const line = this.file.lineOf(this.rangeAt(path).start);

@@ -92,3 +92,24 @@ export const Name = z.string().regex(/^[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?$/, 
 export const Metadata = z.strictObject({ name: Name, description: z.string().optional() });
 
 export const ApiVersion = z.literal('pitcrew.dev/v1', { error: '"pitcrew.dev/v1"' });
+
+/** Which ones there are is looked at later, where the place in the document is known. */
+export const ZoneName = z
+  .string()
+  .min(1)
+  .meta({
+    description: 'An IANA time zone: Europe/Berlin, UTC',
+    examples: ['Europe/Berlin', 'UTC'],
+  });
+
+export const LocalTime = z
+  .string()
+  .regex(/^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2})?$/, {
+    error: 'a date like 2026-12-19, or a time like 2026-12-19T22:00',
+  })
+  .meta({ description: 'A date, or a date and a time of day' });
+
+/** Beside the document that names it, so that no document can fetch the orchestrator's own secrets. */
+export const BesidePath = z.string().regex(/^(?!\/)(?!(?:.*\/)?\.\.(?:\/|$))[^\\]+$/, {
+  error: 'a path inside the folder of this document, without ".."',
+});

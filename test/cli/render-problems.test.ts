@@ -26,14 +26,14 @@ test('a problem shows its place, what is wrong, the line before, the line and th
 
 test('a hint that is no question stands below, a warning says so, and both are counted', () => {
   const problems = problemsOf(
-    `${plan}  schedule: {}\n---\n${plan.replace('weekly', 'b')}  rollout: { maxUnavailable: 0 }\n`,
+    `${plan}  gates: {}\n---\n${plan.replace('weekly', 'b')}  rollout: { maxUnavailable: 0 }\n`,
   );
   expect(renderProblems(problems, { color: false, documentCount: 4 }))
-    .toBe(`plans/weekly.yaml:7:3  this version does not act on "schedule" yet
+    .toBe(`plans/weekly.yaml:7:3  this version does not act on "gates" yet
     6 |   targets: { matchLabels: { role: worker } }
-    7 |   schedule: {}
-      |   ^^^^^^^^
-      take it out and start the plan with \`pitcrew start\`
+    7 |   gates: {}
+      |   ^^^^^
+      take it out; checks after each server stand in the playbook under "verify"
 plans/weekly.yaml:15:30  warning: "maxUnavailable" is 0, so no server ever starts
    14 |   targets: { matchLabels: { role: worker } }
    15 |   rollout: { maxUnavailable: 0 }

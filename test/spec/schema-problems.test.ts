@@ -48,7 +48,7 @@ describe('a plan says where it is wrong', () => {
   const lines: [line: string, problem: string][] = [
     ['rollout: { maxUnavailible: 1 }', '7:14  unknown key "maxUnavailible", did you mean "maxUnavailable"?'],
     ['targts: {}', '7:3  unknown key "targts", did you mean "targets"?'],
-    ['zebra: 1', '7:3  unknown key "zebra"; known here: playbook, parameters, targets, rollout, evacuation'],
+    ['zebra: 1', '7:3  unknown key "zebra"; known here: playbook, parameters, targets, schedule, rollout, evacuation'],
     [
       'rollout: { maxUnavailable: 101% }',
       '7:30  "maxUnavailable" must be a whole number of servers, or a percentage between "0%" and "100%", not "101%"',
@@ -83,10 +83,7 @@ describe('a plan says where it is wrong', () => {
       '7:50  "a" must be text, not 1; put it in quotes: "1"',
     ],
     ['parameters: { a: 6.10 }', '7:20  "a" must be text, a whole number, or true or false, not 6.1'],
-    [
-      'schedule: { windows: [] }',
-      '7:3  this version does not act on "schedule" yet; take it out and start the plan with `pitcrew start`',
-    ],
+    ['schedule: { windows: [] }', '7:24  "windows" must have at least 1 entry'],
     [
       'gates: { before: [] }',
       '7:3  this version does not act on "gates" yet; take it out; checks after each server stand in the playbook under "verify"',
@@ -131,11 +128,11 @@ describe('an action says where it is wrong, of the branch that was meant', () =>
     ['{ ssh: { copy: { content: x, to: a/b } } }', '7:40  "to" must be an absolute path on the server, not "a/b"'],
     [
       '{ ssh: { script: ../x.sh } }',
-      '7:24  "script" must be a path inside the folder of this playbook, without "..", not "../x.sh"',
+      '7:24  "script" must be a path inside the folder of this document, without "..", not "../x.sh"',
     ],
     [
       '{ ssh: { script: /etc/x } }',
-      '7:24  "script" must be a path inside the folder of this playbook, without "..", not "/etc/x"',
+      '7:24  "script" must be a path inside the folder of this document, without "..", not "/etc/x"',
     ],
     [
       '{ firmware: {} }',
