@@ -15,6 +15,7 @@ import type { ServerState } from '../workflow/server-state.ts';
 import { advanceStep, undoStep } from '../steps/steps.ts';
 import type { StepContext } from '../steps/step.ts';
 import { budgetHold, downServers } from './availability.ts';
+import { NodeLeaseKeeper } from './node-lease-keeper.ts';
 import { coordinatorSite, type EngineWorld } from './world.ts';
 import type { RunLog } from './run-log.ts';
 
@@ -53,13 +54,14 @@ export class ServerWorker {
     lease: Lease,
     signal: AbortSignal,
   ): Promise<Extract<Round, { kind: 'leave' }>> {
+    const nodeLease = new NodeLeaseKeeper(this.#world.clock);
     for (;;) {
       signal.throwIfAborted();
       const run = await this.#log.run(target.runId);
       const server = run?.definition.servers.find((candidate) => candidate.name === target.server);
       if (!run || !server) return { kind: 'leave' };
       const state = await this.#log.server(run.definition, target.server);
-      const visit = new Visit(this.#world, this.#log, { run, server, state, lease, signal });
+      const visit = new Visit(this.#world, this.#log, { run, server, state, lease, nodeLease, signal });
       const round = await visit.round();
       if (round.kind === 'leave') return round;
       if (round.inMs > inPlaceMs) return { kind: 'leave', wakeInMs: round.inMs };
@@ -73,6 +75,7 @@ interface VisitInput {
   readonly server: RunServer;
   readonly state: ServerState;
   readonly lease: Lease;
+  readonly nodeLease: NodeLeaseKeeper;
   readonly signal: AbortSignal;
 }
 
@@ -128,7 +131,13 @@ class Visit {
 
   async #advance(step: ProgramStep): Promise<Round> {
     try {
-      const result = await advanceStep(step, this.#context());
+      const context = this.#context();
+      const taken = await this.#input.nodeLease.keep(step, context);
+      if (taken) {
+        await this.#setHold(taken);
+        return { kind: 'leave', wakeInMs: 10_000 };
+      }
+      const result = await advanceStep(step, context);
       switch (result.kind) {
         case 'finished':
           await this.#record({ kind: 'stepFinished', step: step.id, evidence: result.evidence });

@@ -5,13 +5,21 @@
  * It never takes over somebody else's cordon.
  */
 import { MaintenanceError } from '../errors/maintenance-error.ts';
+import type { Hold } from '../workflow/hold.ts';
 import { finished, waiting, type StepContext, type StepResult } from './step.ts';
 
-/** Medik8s' node maintenance operator takes its lease for an hour; renewed by every step that lasts longer. */
+/** Medik8s' node maintenance operator takes its lease for an hour; ours is renewed well before that. */
 const nodeLeaseSeconds = 3_600;
 
 function leaseHolder(runId: string): string {
   return `pitcrew-${runId}`;
+}
+
+/** Takes or renews the node's Lease. Returns what to wait for where somebody else has it. */
+export async function holdNodeLease({ cluster, definition, server, signal }: StepContext): Promise<Hold | undefined> {
+  const lease = await cluster.holdNodeLease(server.node, leaseHolder(definition.runId), nodeLeaseSeconds, signal);
+  if (lease === 'held') return undefined;
+  return { kind: 'waiting', for: 'lease', text: `the node's lease is held by ${lease.by}` };
 }
 
 export async function advanceCordon(context: StepContext): Promise<StepResult> {
@@ -19,10 +27,8 @@ export async function advanceCordon(context: StepContext): Promise<StepResult> {
   const held = await context.guard();
   if (held) return waiting(held, 5_000);
   // The lease comes before the cordon: a health checker that saw a cordoned node without it might fence the server.
-  const lease = await cluster.holdNodeLease(server.node, leaseHolder(definition.runId), nodeLeaseSeconds, signal);
-  if (lease !== 'held') {
-    return waiting({ kind: 'waiting', for: 'lease', text: `the node's lease is held by ${lease.by}` }, 10_000);
-  }
+  const taken = await holdNodeLease(context);
+  if (taken) return waiting(taken, 10_000);
   const reason = `${definition.purpose} ${definition.plan}`;
   const answer = await cluster.cordon(server.node, definition.runId, reason, signal);
   if (answer.kind === 'foreign') {
