@@ -54,7 +54,7 @@ export function judgePod(
   const against = reasonsAgainst(pod, budgetsOf(pod, budgets), policy, rule);
   const missing = allWays.filter((way) => !installed.includes(way));
   const because = `no mover is installed that could move it: ${missing.join(', ')}`;
-  if (missing.length > 0) against.push({ ways: missing, because, owner: podKey(pod) });
+  if (missing.length > 0) against.push({ ways: missing, because, owner: ownerOf(pod) });
   return judgeWays(pod, against, policy, rule);
 }
 
@@ -97,6 +97,11 @@ interface Reason {
   readonly owner: string;
 }
 
+/** Whom to ask about this pod. */
+function ownerOf(pod: PodView): string {
+  return pod.owner ? `${pod.owner.kind} ${pod.namespace}/${pod.owner.name}` : podKey(pod);
+}
+
 const restarts: readonly MoveWay[] = ['surge', 'evict'];
 
 function reasonsAgainst(
@@ -105,7 +110,7 @@ function reasonsAgainst(
   policy: EvacuationPolicy,
   rule: EvacuationRule | undefined,
 ): Reason[] {
-  const owner = pod.owner ? `${pod.owner.kind} ${pod.namespace}/${pod.owner.name}` : podKey(pod);
+  const owner = ownerOf(pod);
   const reasons: Reason[] = [];
   const against = (ways: readonly MoveWay[], because: string, whom = owner): void => {
     reasons.push({ ways, because, owner: whom });
