@@ -1,18 +1,25 @@
 /**
- * The invariants of `architecture.md`, checked on the world itself while a simulation runs: at every cordon, reboot and
- * power request, after every journal entry, and at the end. It counts what it looked at, so that a check that never looked fails.
+ * The invariants of `architecture.md`, checked on the world itself while a simulation runs: at every cordon, eviction,
+ * reboot and power request, after every journal entry, and at the end. Number 5, the window, comes with windows.
+ *
+ * It reads journal and world by itself (`records.ts`) instead of asking the engine's own state, and counts what it looked
+ * at, so that a check that never looked fails.
  */
+import { numberAt, recordAt, textAt } from '../../src/cluster/json.ts';
+import type { NodeView } from '../../src/cluster/node.ts';
 import { judgePod } from '../../src/evacuation/verdict.ts';
-import type { Cluster, ClusterView } from '../../src/ports/cluster.ts';
 import type { Bmc } from '../../src/ports/bmc.ts';
+import type { Cluster, ClusterView } from '../../src/ports/cluster.ts';
 import type { Journal } from '../../src/ports/journal.ts';
-import type { Shell } from '../../src/ports/shell.ts';
-import { foldRun, foldServer } from '../../src/engine/run-log.ts';
+import type { Shell, ShellCommand } from '../../src/ports/shell.ts';
 import { SimulatedCluster } from '../../src/simulator/cluster.ts';
-import type { RunDefinition } from '../../src/workflow/definition.ts';
-import type { RunState } from '../../src/workflow/run-state.ts';
-import { emptyServerState, type ServerState } from '../../src/workflow/server-state.ts';
+import { kinds } from '../../src/simulator/kubernetes/kinds.ts';
+import { diskOf } from '../../src/simulator/shell.ts';
+import { around } from './around.ts';
+import { checkEnd } from './ends.ts';
 import type { Doors, Simulation } from './harness.ts';
+import { watchPlacement } from './placement.ts';
+import { Records, type RunRecord } from './records.ts';
 
 export type Invariant =
   | '1 budget'
@@ -22,18 +29,33 @@ export type Invariant =
   | '6 moved once'
   | '7 one power cycle'
   | '8 failed keeps its place'
-  | '9 ends and owners';
+  | '9 ends and owners'
+  | '10 journal alone';
+
+export interface Violation {
+  readonly invariant: Invariant;
+  readonly text: string;
+}
+
+export type Look = (invariant: Invariant, holds: boolean, text: () => string) => void;
 
 export class Checker {
-  readonly violations: { readonly invariant: Invariant; readonly text: string }[] = [];
+  readonly violations: Violation[] = [];
   readonly looks: Record<string, number> = {};
+  readonly records = new Records();
+  /** By server: boots and power-ons that were somebody else's doing. */
+  readonly foreignBoots = new Map<string, number>();
+  readonly foreignPowerOns = new Map<string, number>();
+  /** Nodes that somebody else has cordoned just now. */
+  readonly foreignCordons = new Set<string>();
+  readonly #unnoticed = new Map<string, { readonly holder: string | undefined; readonly untilMs: number }>();
   #simulation: Simulation | undefined;
   #observer: SimulatedCluster | undefined;
-  #run: RunState | undefined;
 
   attach(simulation: Simulation): void {
     this.#simulation = simulation;
     this.#observer = new SimulatedCluster(simulation.world.api);
+    watchPlacement(simulation, this.records, this.look);
   }
 
   /** Goes around a daemon's doors: looks before each effect. What stands between engine and checker may lie; this sees the world. */
@@ -47,236 +69,223 @@ export class Checker {
     };
   }
 
-  #look(invariant: Invariant, holds: boolean, text: () => string): void {
+  readonly look: Look = (invariant, holds, text) => {
     this.looks[invariant] = (this.looks[invariant] ?? 0) + 1;
     if (!holds) this.violations.push({ invariant, text: text() });
+  };
+
+  get simulation(): Simulation {
+    if (!this.#simulation) throw new Error('attach first');
+    return this.#simulation;
   }
 
-  #holdsLease(daemon: string, server: string, doing: string): void {
-    const holder = this.#simulation?.table.holders()[`server/${server}`];
-    this.#look(
-      '2 lease',
-      holder === daemon,
-      () => `${daemon} did ${doing} on ${server}, whose lease ${holder ?? 'nobody'} holds`,
-    );
-  }
-
-  #serverOf(node: string): string {
-    return node;
-  }
-
-  async #view(): Promise<ClusterView> {
+  async view(): Promise<ClusterView> {
     if (!this.#observer) throw new Error('attach first');
     return this.#observer.view(AbortSignal.timeout(60_000));
   }
 
+  /** After the end: nobody is left half way without a word, and nothing was done twice. */
+  async finish(): Promise<void> {
+    this.#readJournal();
+    await checkEnd(this);
+  }
+
+  noteForeignBoot(server: string, how: 'boot' | 'powerOn'): void {
+    const add = (counts: Map<string, number>): void => void counts.set(server, (counts.get(server) ?? 0) + 1);
+    add(this.foreignBoots);
+    if (how === 'powerOn') add(this.foreignPowerOns);
+  }
+
+  /** A holder that slept too long cannot know that its lease is gone. */
+  noteLateNotice(lease: string, forMs: number): void {
+    this.#unnoticed.set(lease, {
+      holder: this.simulation.table.holders()[lease],
+      untilMs: this.simulation.clock.nowMs() + forMs,
+    });
+  }
+
+  #readJournal(): void {
+    const { records } = this;
+    for (const { run, server } of records.note(this.simulation.journal.snapshot(records.count))) {
+      this.#checkVerified(run, server);
+    }
+  }
+
+  #holdsLease(daemon: string, server: string, doing: string): void {
+    const lease = `server/${server}`;
+    const holder = this.simulation.table.holders()[lease];
+    const slept = this.#unnoticed.get(lease);
+    // Nobody can know what it slept through; but once another has the lease, not even the sleeper may act.
+    const isAsleep = holder === undefined && slept?.holder === daemon && this.simulation.clock.nowMs() <= slept.untilMs;
+    this.look(
+      '2 lease',
+      holder === daemon || isAsleep,
+      () => `${daemon} did ${doing} on ${server}, whose lease ${holder ?? 'nobody'} holds`,
+    );
+  }
+
+  /** The Lease that everybody else in the cluster can see: what is done to a server without it may be done by two. */
+  #holdsNodeLease(run: RunRecord | undefined, server: string, doing: string): void {
+    if (!run || run.definition.purpose === 'return') return;
+    const { api } = this.simulation.world;
+    const spec = recordAt(api.store.get(kinds.leases, 'medik8s-leases', `node-${server}`), 'spec');
+    const untilMs = Date.parse(textAt(spec, 'renewTime')) + numberAt(spec, 'leaseDurationSeconds') * 1_000;
+    const isOurs = textAt(spec, 'holderIdentity') === `pitcrew-${run.definition.runId}`;
+    this.look(
+      '2 lease',
+      isOurs && untilMs >= this.simulation.clock.nowMs(),
+      () =>
+        `${doing} on ${server} without the node's Lease, which "${textAt(spec, 'holderIdentity')}" holds until ${untilMs}`,
+    );
+  }
+
   #watchCluster(daemon: string, inner: Cluster): Cluster {
     return around(inner, {
-      cordon: async (node: unknown) => {
-        this.#holdsLease(daemon, this.#serverOf(String(node)), 'cordon');
-        await this.#checkBudget(String(node));
+      cordon: async (node, runId) => {
+        this.#holdsLease(daemon, String(node), 'cordon');
+        await this.#checkBudget(String(node), String(runId));
       },
-      uncordon: async (node: unknown, runId: unknown) => {
-        this.#holdsLease(daemon, this.#serverOf(String(node)), 'uncordon');
-        await this.#checkUncordon(String(node), String(runId));
+      uncordon: async (node, runId) => {
+        this.#holdsLease(daemon, String(node), 'uncordon');
+        return this.#checkUncordon(String(node), String(runId));
       },
-      evict: async (pod: unknown) => {
-        const { uid, name } = pod as { uid: string; name: string };
-        const before = this.#simulation?.world.evictionsByUid.get(uid) ?? 0;
-        this.#look('6 moved once', before === 0, () => `${name} (${uid}) is evicted again`);
+      evict: async (pod) => {
+        const { uid, name, namespace } = pod as { uid: string; name: string; namespace: string };
+        const before = this.simulation.world.evictionsByUid.get(uid) ?? 0;
+        this.look('6 moved once', before === 0, () => `${name} (${uid}) is evicted again`);
+        const node = this.simulation.world.api.store.get(kinds.pods, namespace, name)?.spec.nodeName;
+        if (node === undefined) return;
+        this.#holdsLease(daemon, node, `eviction of ${name}`);
+        this.#holdsNodeLease(this.records.runOf(node), node, `eviction of ${name}`);
       },
     });
   }
 
-  async #checkBudget(node: string): Promise<void> {
-    const run = await this.#latestRun();
-    if (!run) return;
-    const { nodes } = await this.#view();
-    const isOut = (name: string): boolean => {
-      const seen = nodes.find((candidate) => candidate.name === name);
-      return !seen?.ready || seen.cordon.kind !== 'none';
-    };
-    if (isOut(node)) return;
-    const out = run.definition.servers.filter((server) => server.node === node || isOut(server.node));
-    const max = run.definition.maxUnavailable;
-    this.#look('1 budget', out.length <= max, () => `${out.map((s) => s.name).join(', ')} unavailable, at most ${max}`);
-    const domains = new Set(
-      [...run.admitted, this.#serverOf(node)].map(
-        (name) => run.definition.servers.find((s) => s.name === name)?.domain,
-      ),
+  async #checkBudget(node: string, runId: string): Promise<void> {
+    const run = this.records.run(runId);
+    if (run?.definition.purpose !== 'maintenance') return;
+    const { nodes } = await this.view();
+    const nodeOf = new Map(nodes.map((seen) => [seen.name, seen]));
+    const { servers, maxUnavailable } = run.definition;
+    if (isOut(nodeOf.get(node))) return;
+    const names = servers.map((server) => server.name);
+    const keepers = names.filter((name) => run.servers.get(name)?.holdsPlace);
+    const out = names.filter((name) => name === node || isOut(nodeOf.get(name)));
+    const withKeepers = new Set([...out, ...keepers]);
+    this.look(
+      '1 budget',
+      out.length <= maxUnavailable,
+      () => `${out.join(', ')} unavailable, at most ${maxUnavailable}`,
     );
-    this.#look('1 budget', domains.size <= 1, () => `domains ${[...domains].join(', ')} at once`);
+    if (out.length <= maxUnavailable) {
+      const text = (): string => `${[...withKeepers].join(', ')} have a place, there are ${maxUnavailable}`;
+      this.look('8 failed keeps its place', withKeepers.size <= maxUnavailable, text);
+    }
+    const domainOf = (name: string): string => servers.find((server) => server.name === name)?.domain ?? '';
+    const working = names.filter((name) => name === node || isOursNow(nodeOf.get(name), run, name));
+    const isOne = new Set(working.map(domainOf)).size === 1;
+    this.look('1 budget', isOne, () => `domains of ${working.join(', ')} at once`);
+    const failed = keepers.filter((name) => domainOf(name) !== domainOf(node));
+    if (isOne) {
+      const text = (): string => `${node} starts while ${failed.join(', ')} of another domain failed`;
+      this.look('8 failed keeps its place', failed.length === 0, text);
+    }
   }
 
-  async #checkUncordon(node: string, runId: string): Promise<void> {
-    const { nodes } = await this.#view();
-    const cordon = nodes.find((candidate) => candidate.name === node)?.cordon;
-    if (cordon?.kind !== 'ours' || cordon.runId !== runId) return;
-    const run = await this.#latestRun();
-    const server = run?.definition.servers.find((candidate) => candidate.node === node);
-    if (!run || !server) return;
-    const state = await this.#server(run.definition, server.name);
-    const isVerified = state.steps['verify']?.kind === 'finished';
-    this.#look('4 uncordon', isVerified || state.undo !== undefined, () => `${node} uncordoned before verification`);
+  /** What is lifted, and whether it may be; and afterwards whether nothing else was. */
+  async #checkUncordon(node: string, runId: string): Promise<() => Promise<void>> {
+    const before = (await this.view()).nodes.find((candidate) => candidate.name === node)?.cordon;
+    const run = this.records.run(runId);
+    const record = run?.servers.get(node);
+    // `pitcrew return` is a person's word that the server is good.
+    const isByWord = this.records.runOf(node)?.definition.purpose === 'return';
+    if (before?.kind === 'ours' && before.runId === runId && record && !isByWord) {
+      const isAllowed = !record.isTouched || record.isVerified;
+      this.look('4 uncordon', isAllowed, () => `${node} uncordoned before verification`);
+    }
+    return async () => {
+      const after = (await this.view()).nodes.find((candidate) => candidate.name === node)?.cordon;
+      const isForeign = before?.kind === 'foreign' || (before?.kind === 'ours' && before.runId !== runId);
+      this.look('4 uncordon', !isForeign || after?.kind !== 'none', () => `${node} was cordoned by somebody else`);
+    };
+  }
+
+  /** Verification that is only written down is none. */
+  #checkVerified(run: RunRecord, server: string): void {
+    const machine = this.simulation.world.machines.get(server);
+    if (!machine || run.definition.purpose !== 'maintenance') return;
+    const { kernel, newestKernel, failedUnits } = machine;
+    const isSound = kernel === newestKernel && failedUnits.length === 0;
+    this.look(
+      '4 uncordon',
+      isSound,
+      () => `${server} counts as verified with ${kernel}, failed: ${failedUnits.join()}`,
+    );
   }
 
   #watchBmc(daemon: string, server: string, inner: Bmc): Bmc {
     return around(inner, {
-      requestPower: async (request: unknown) => {
-        this.#holdsLease(daemon, server, `power ${String(request)}`);
-        if (request !== 'on') await this.#checkEmpty(server, `power ${String(request)}`);
+      requestPower: async (request) => {
+        const doing = `power ${String(request)}`;
+        this.#holdsLease(daemon, server, doing);
+        const machine = this.simulation.world.machines.get(server);
+        // Asking for what is so already does nothing; a soft request is heard only by a system that is up.
+        const isHeard = request === 'soft' ? machine?.system === 'up' : machine?.power !== request;
+        if (!isHeard) return;
+        this.#holdsNodeLease(this.records.runOf(server), server, doing);
+        if (request !== 'on') await this.#checkEmpty(server, doing);
       },
     });
   }
 
   #watchShell(daemon: string, server: string, inner: Shell): Shell {
+    const isKnown = (id: string): boolean => {
+      const machine = this.simulation.world.machines.get(server);
+      return machine === undefined || diskOf(machine).jobs.has(id);
+    };
     return around(inner, {
-      run: async () => {
+      run: async (command) => {
         this.#holdsLease(daemon, server, 'a command');
+        const { id } = command as ShellCommand;
+        const run = this.records.runOf(server);
+        // Checks only look, so they may look as often as they like; everything else is done once for one intent.
+        if (!run || isKnown(id) || /\.at\d+$/.test(id)) return;
+        const isIntended = run.servers.get(server)?.commandIds.has(id) === true;
+        this.look('7 one power cycle', isIntended, () => `${id} is run on ${server}, and no intent says so`);
       },
-      requestReboot: async () => {
+      requestReboot: async (id) => {
         this.#holdsLease(daemon, server, 'reboot');
+        if (isKnown(String(id))) return;
+        this.#holdsNodeLease(this.records.runOf(server), server, 'reboot');
         await this.#checkEmpty(server, 'reboot');
       },
     });
   }
 
   async #checkEmpty(server: string, doing: string): Promise<void> {
-    const run = await this.#latestRun();
+    const run = this.records.runOf(server);
     if (!run) return;
-    const view = await this.#view();
+    const view = await this.view();
     const left = view.pods.filter(
       (pod) => pod.node === server && judgePod(pod, view.budgets, run.definition.evacuation).kind !== 'stays',
     );
-    this.#look(
-      '3 protected pods',
-      left.length === 0,
-      () => `${doing} of ${server} with ${left.map((p) => p.name).join(', ')}`,
-    );
+    const text = (): string => `${doing} of ${server} with ${left.map((pod) => pod.name).join(', ')}`;
+    this.look('3 protected pods', left.length === 0, text);
   }
 
-  /** After each append the run's state says who has a place. */
   #watchJournal(inner: Journal): Journal {
-    const check = async (): Promise<void> => {
-      const run = await this.#latestRun();
-      if (!run) return;
-      const taken = [...run.admitted];
-      const halted = taken.filter((name) => run.ends[name]?.outcome === 'halted');
-      const places = Math.max(run.definition.maxUnavailable, halted.length);
-      const { nodes } = await this.#view();
-      this.#look(
-        '8 failed keeps its place',
-        taken.length <= places + this.#down(run, nodes),
-        () => `${taken.join(', ')} have a place`,
-      );
-    };
-    return new Proxy(inner, {
-      get: (target, property) => {
-        const member: unknown = Reflect.get(target, property, target);
-        if (typeof member !== 'function') return member;
-        return async (...args: unknown[]): Promise<unknown> => {
-          const result: unknown = await Reflect.apply(member, target, args);
-          if (property === 'append') await check();
-          return result;
-        };
-      },
-    });
-  }
-
-  /** Servers that are down may be admitted without another place, so they do not count against it. */
-  #down(run: RunState, nodes: ClusterView['nodes']): number {
-    return run.definition.servers.filter((server) => {
-      const node = nodes.find((candidate) => candidate.name === server.node);
-      return !node?.ready || node.cordon.kind === 'foreign';
-    }).length;
-  }
-
-  /** After the end: nobody is left half way without a word, and nothing was done twice. */
-  async finish(): Promise<void> {
-    const run = await this.#latestRun();
-    const simulation = this.#simulation;
-    if (!run || !simulation) throw new Error('there was no run');
-    this.#look(
-      '9 ends and owners',
-      run.ended !== undefined,
-      () => `the run has not ended: ${JSON.stringify(run.hold)}`,
-    );
-    this.#look(
-      '9 ends and owners',
-      run.ended?.outcome === 'done' || run.ended?.reason !== '',
-      () => 'ended without a reason',
-    );
-    const { nodes } = await this.#view();
-    for (const server of run.definition.servers) {
-      const node = nodes.find((candidate) => candidate.name === server.node);
-      const end = run.ends[server.name];
-      const mayBeCordoned = end?.outcome === 'halted' || end?.outcome === 'skipped';
-      const isOurs = node?.cordon.kind === 'ours';
-      this.#look(
-        '9 ends and owners',
-        !isOurs || mayBeCordoned,
-        () => `${server.name} is left cordoned although ${end?.outcome}`,
-      );
-      const state = await this.#server(run.definition, server.name);
-      this.#checkPower(server.name, state);
-    }
-    for (const [uid, count] of simulation.world.evictionsByUid) {
-      this.#look('6 moved once', count <= 1, () => `pod ${uid} was evicted ${count} times`);
-    }
-  }
-
-  /** One "on" in the journal, at most one power-on in the world; one rung, at most one boot. */
-  #checkPower(server: string, _state: ServerState): void {
-    const machine = this.#simulation?.world.machines.get(server);
-    if (!machine) return;
-    const entries = this.#simulation?.journal.snapshot().filter(({ stream }) => stream.server === server) ?? [];
-    const asked = entries.filter(
-      ({ entry }) => entry.event.kind === 'powerAsked' && entry.event.request === 'on',
-    ).length;
-    const rungs = entries.filter(({ entry }) => entry.event.kind === 'rungStarted').length;
-    this.#look(
-      '7 one power cycle',
-      machine.powerCycles <= asked,
-      () => `${server}: ${machine.powerCycles} power-ons for ${asked} intents`,
-    );
-    this.#look(
-      '7 one power cycle',
-      machine.boots <= rungs,
-      () => `${server}: ${machine.boots} boots for ${rungs} intents`,
-    );
-  }
-
-  async #latestRun(): Promise<RunState | undefined> {
-    const journal = this.#simulation?.journal;
-    const runId = (await journal?.runIds())?.at(-1);
-    if (!journal || runId === undefined) return undefined;
-    const known = this.#run;
-    const next = foldRun(known, await journal.read({ runId }, known?.version ?? 0));
-    if (next && next.version >= (this.#run?.version ?? 0)) this.#run = next;
-    return next;
-  }
-
-  async #server(definition: RunDefinition, server: string): Promise<ServerState> {
-    const entries = (await this.#simulation?.journal.read({ runId: definition.runId, server })) ?? [];
-    return foldServer(emptyServerState(server, definition.program), entries, definition);
+    const read = async (): Promise<() => Promise<void>> => async () => this.#readJournal();
+    return around(inner, { append: read });
   }
 }
 
-/** Runs `before` ahead of the named methods; everything else goes straight through. */
-function around<T extends object>(
-  inner: T,
-  before: Readonly<Record<string, (...args: unknown[]) => Promise<void>>>,
-): T {
-  return new Proxy(inner, {
-    get: (target, property) => {
-      const member: unknown = Reflect.get(target, property, target);
-      if (typeof member !== 'function') return member;
-      const look = before[String(property)];
-      if (!look) return (...args: unknown[]): unknown => Reflect.apply(member, target, args);
-      return async (...args: unknown[]): Promise<unknown> => {
-        await look(...args);
-        return Reflect.apply(member, target, args);
-      };
-    },
-  });
+function isOut(node: NodeView | undefined): boolean {
+  return !node?.ready || node.cordon.kind !== 'none';
+}
+
+/** Out because of this run, and still being worked at. */
+function isOursNow(node: NodeView | undefined, run: RunRecord, name: string): boolean {
+  const record = run.servers.get(name);
+  const isOurs = node?.cordon.kind === 'ours' && node.cordon.runId === run.definition.runId;
+  return isOurs && record?.admitted === true && !record.holdsPlace;
 }

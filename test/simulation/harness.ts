@@ -91,7 +91,7 @@ export class Simulation {
   readonly log: LogLine[] = [];
   readonly daemons: Daemon[] = [];
   readonly inventory: readonly InventoryServer[];
-  /** The last thing that the run's stream says is its end. */
+  /** The last thing that any run's stream says is its end; of two runs at once it would tell only of one. */
   hasEnded = false;
   readonly #shape: Shape;
 
@@ -105,11 +105,12 @@ export class Simulation {
       random: new SeededRandom(shape.seed + 1),
     });
     this.wakeUps = new MemoryWakeUps({ clock: this.clock, random: new SeededRandom(shape.seed + 2) });
-    this.journal.onAppend(({ runId, server }) => {
-      if (server !== undefined) return;
-      void this.journal.read({ runId }).then((entries) => {
-        this.hasEnded = entries.at(-1)?.event.kind === 'runEnded';
-      });
+    let seen = 0;
+    this.journal.onAppend(() => {
+      const fresh = this.journal.snapshot(seen);
+      seen += fresh.length;
+      const last = fresh.findLast(({ stream }) => stream.server === undefined);
+      if (last) this.hasEnded = last.entry.event.kind === 'runEnded';
     });
     this.inventory = shape.servers.map((server) => ({
       ...runServer(server.name),
@@ -119,6 +120,20 @@ export class Simulation {
 
   /** A daemon on the same installation, which may have to die at a certain call of its ports. */
   async startDaemon(name: string, killAt?: KillAt): Promise<Daemon> {
+    const { world, log, operations, life, die } = this.#assemble(name, killAt);
+    const engine = new Engine(world, log, { sites: ['default'], sweepMs: 10_000 });
+    await engine.start();
+    const daemon = { name, operations, engine, calls: () => life.calls, kill: die, isKilled: () => life.killed };
+    this.daemons.push(daemon);
+    return daemon;
+  }
+
+  /** What people ask, by way of a daemon that only listens to them: it is never killed, and does no work itself. */
+  startConsole(name: string): Operations {
+    return this.#assemble(name, undefined).operations;
+  }
+
+  #assemble(name: string, killAt: KillAt | undefined): Assembled {
     const life: Life = { killed: false, calls: 0, counted: 0 };
     const die = (): void => {
       if (life.killed) return;
@@ -159,11 +174,7 @@ export class Simulation {
     const log = new RunLog(world.journal, world.clock);
     const documents = { read: () => Promise.resolve(this.#documents()) };
     const operations = createOperations({ world, log, documents, describeStore: () => Promise.resolve('memory') });
-    const engine = new Engine(world, log, { sites: ['default'], sweepMs: 10_000 });
-    await engine.start();
-    const daemon = { name, operations, engine, calls: () => life.calls, kill: die, isKilled: () => life.killed };
-    this.daemons.push(daemon);
-    return daemon;
+    return { world, log, operations, life, die };
   }
 
   /** Lets virtual time pass until this has settled. */
@@ -177,7 +188,7 @@ export class Simulation {
   }
 
   /** Starts the plan and lets time pass until the run has ended, or the limit is over. */
-  async startRun(daemon: Daemon): Promise<string> {
+  async startRun(daemon: { readonly operations: Operations }): Promise<string> {
     return (await this.settle(daemon.operations.start({ plan: 'weekly', by: 'test' }))).runId;
   }
 
@@ -210,6 +221,14 @@ export class Simulation {
       };
     return { debug: () => undefined, info: () => undefined, warn: line('warn'), error: line('error') };
   }
+}
+
+interface Assembled {
+  readonly world: EngineWorld;
+  readonly log: RunLog;
+  readonly operations: Operations;
+  readonly life: Life;
+  readonly die: () => void;
 }
 
 interface Life {
