@@ -14,6 +14,8 @@ export interface ConnectionsInput {
   readonly clock: Clock;
   readonly random: Random;
   readonly knownHostsFile: string;
+  /** HOME of every `ipmitool`. */
+  readonly ipmitoolHome?: string | undefined;
 }
 
 interface Kept {
@@ -63,6 +65,7 @@ export class RealConnections implements Connections {
       readPassword: () => this.#input.secrets.read(bmc.password),
       lane: this.#lanes.of(bmc.address, bmc.port),
       minCommandIntervalMs: bmc.minCommandIntervalMs,
+      home: this.#input.ipmitoolHome,
     });
   }
 

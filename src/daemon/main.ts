@@ -11,6 +11,7 @@ import { hostname } from 'node:os';
 import path from 'node:path';
 import { Redis } from 'ioredis';
 import { BullMqWakeUps } from '../adapters/bullmq/bullmq-wake-ups.ts';
+import { writeShortVendorList } from '../adapters/ipmitool/vendor-list.ts';
 import { connectKubernetes } from '../adapters/kubernetes/connect.ts';
 import { parseRedisUrl } from '../adapters/redis/address.ts';
 import { RedisJournal } from '../adapters/redis/redis-journal.ts';
@@ -111,7 +112,9 @@ async function compose({ options, signal, logger, secrets, address, token, teard
   const cluster = await connectKubernetes({ kubeconfig, context, clock, random, logger });
   teardown.add('kubernetes', () => cluster.stop());
   const knownHostsFile = options.knownHosts ?? path.join(options.data, 'known_hosts');
-  const connections = new RealConnections({ secrets, clock, random, knownHostsFile });
+  const ipmitoolHome = path.join(options.data, 'ipmitool');
+  await writeShortVendorList(ipmitoolHome);
+  const connections = new RealConnections({ secrets, clock, random, knownHostsFile, ipmitoolHome });
   teardown.add('ssh', () => connections.close());
   const documents = new FolderDocuments(options.documents);
   const movers = { surge: new SurgeMover(cluster), evict: new EvictMover(cluster) };

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { IpmitoolBmc } from '../../src/adapters/ipmitool/ipmitool-bmc.ts';
 import { BmcLanes } from '../../src/adapters/ipmitool/lanes.ts';
+import { writeShortVendorList } from '../../src/adapters/ipmitool/vendor-list.ts';
 import { SystemClock } from '../../src/adapters/system/system-clock.ts';
 import { startLabBmcs } from '../../src/lab/bmc/lab-bmcs.ts';
 import type { Clock } from '../../src/ports/clock.ts';
@@ -51,6 +52,9 @@ bmcContract('ipmitool and ipmi_sim', async () => {
   const endpoint = lab.endpoints.get(machine.name);
   if (!endpoint) throw new Error('the lab started no BMC');
   const lanes = new BmcLanes(clock);
+  // As the daemon does: what the BMC says must not depend on it.
+  const home = join(folder, 'home');
+  await writeShortVendorList(home);
   const bmcWith = (password: string, minCommandIntervalMs: number): IpmitoolBmc =>
     new IpmitoolBmc({
       target: { ...endpoint, user: 'pitcrew', privilege: 'administrator' },
@@ -58,6 +62,7 @@ bmcContract('ipmitool and ipmi_sim', async () => {
       lane: lanes.of(endpoint.address, endpoint.port),
       minCommandIntervalMs,
       timing: { answerSeconds: 1, tries: 1 },
+      home,
     });
   return {
     machine,

@@ -45,9 +45,10 @@ export function argumentsFor(
   return [...session, ...rights, ...patience, ...talk, ...words];
 }
 
-/** The whole environment of the process; nothing else is inherited. */
-export function environmentFor(password: string, path: string | undefined): Record<string, string> {
-  return { PATH: path ?? '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC', IPMITOOL_PASSWORD: password };
+/** The whole environment of the process; nothing else is inherited. `home`: see `vendor-list.ts`. */
+export function environmentFor(password: string, path: string | undefined, home?: string): Record<string, string> {
+  const environment = { PATH: path ?? '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC', IPMITOOL_PASSWORD: password };
+  return home === undefined ? environment : { ...environment, HOME: home };
 }
 
 /** Checked before anything is started: with an empty password `ipmitool` would go on without one. */

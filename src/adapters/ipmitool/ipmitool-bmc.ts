@@ -21,6 +21,8 @@ export interface IpmitoolOptions {
   /** Least pause between two commands. */
   readonly minCommandIntervalMs: number;
   readonly program?: string;
+  /** With a short list of vendors in it: see `vendor-list.ts`. */
+  readonly home?: string | undefined;
   readonly timing?: Timing;
   /** After which a command is killed, whatever it does. */
   readonly commandTimeoutMs?: number;
@@ -118,12 +120,12 @@ export class IpmitoolBmc implements Bmc {
   }
 
   async #execute(words: string[], kind: { listing: boolean }, password: string, signal: AbortSignal): Promise<Outcome> {
-    const { target, program = 'ipmitool', timing = defaultTiming } = this.#options;
+    const { target, program = 'ipmitool', home, timing = defaultTiming } = this.#options;
     const { commandTimeoutMs = 45_000, listingTimeoutMs = 300_000 } = this.#options;
     const args = argumentsFor(target, timing, words, { verbose: !kind.listing, readOnly: kind.listing });
     const result = await execa(program, args, {
       reject: false,
-      env: environmentFor(password, process.env['PATH']),
+      env: environmentFor(password, process.env['PATH'], home),
       extendEnv: false,
       // Closed: a question for a password would otherwise be waited for.
       stdin: 'ignore',

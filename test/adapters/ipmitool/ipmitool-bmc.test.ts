@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { argumentsFor, environmentFor } from '../../../src/adapters/ipmitool/command.ts';
 import { IpmitoolBmc, type IpmitoolOptions } from '../../../src/adapters/ipmitool/ipmitool-bmc.ts';
+import { writeShortVendorList } from '../../../src/adapters/ipmitool/vendor-list.ts';
 import { BmcLanes } from '../../../src/adapters/ipmitool/lanes.ts';
 import { SystemClock } from '../../../src/adapters/system/system-clock.ts';
 import { startLabBmcs } from '../../../src/lab/bmc/lab-bmcs.ts';
@@ -40,6 +41,18 @@ describe('a program', () => {
   };
   const calls = async (): Promise<string[]> =>
     (await readFile(join(folder, 'calls'), 'utf8').catch(() => '')).split('\n').filter((line) => line !== '');
+
+  test('finds a short list of vendors in its home, and needs none', async () => {
+    const home = join(folder, 'home');
+    const script = 'cat "$HOME/.local/usr/share/misc/enterprise-numbers.txt" || true; echo Chassis Power is on';
+    expect(await (await bmcRunning(script, { home })).readPower(never)).toBe('on');
+    await writeShortVendorList(home);
+    await writeShortVendorList(home);
+    const bmc = await bmcRunning(`grep -q IBM "$HOME/.local/usr/share/misc/"* || exit 1; echo Chassis Power is on`, {
+      home,
+    });
+    expect(await bmc.readPower(never)).toBe('on');
+  });
 
   test('is given the password in its environment, a closed stdin, and nothing inherited', async () => {
     process.env['IPMI_PASSWORD'] = 'inherited';
