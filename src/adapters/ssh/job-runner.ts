@@ -134,20 +134,21 @@ setsid sh -c '
 watchdog=$!
 wait "$child"
 code=$?
-tick() { sleep 0.1 2>/dev/null || sleep 1; }
+tick() { sleep "$1" 2>/dev/null || sleep 1; }
 how=exited
 if [ -e "$job/timedout" ]; then
   how=timedOut
   # The leader has gone; the others of its group get the same 10 seconds to end.
   n=0
-  while [ "$n" -lt 100 ] && kill -s 0 -- "-$child" 2>/dev/null; do n=$((n + 1)); tick; done
+  while [ "$n" -lt 100 ] && kill -s 0 -- "-$child" 2>/dev/null; do n=$((n + 1)); tick 0.1; done
   kill -s KILL -- "-$child" 2>/dev/null
 fi
 # A script of no length ends before its watchdog has a group of its own.
 kill -s KILL -- "-$watchdog" 2>/dev/null || kill -s KILL "$watchdog" 2>/dev/null
 # A daemon that the script left behind may hold the pipe for ever, so this has an end.
 n=0
-until [ -e "$job/drained" ] || [ "$n" -ge 20 ]; do n=$((n + 1)); tick; done
+until [ -e "$job/drained" ] || [ "$n" -ge 5 ]; do n=$((n + 1)); tick 0.02; done
+until [ -e "$job/drained" ] || [ "$n" -ge 25 ]; do n=$((n + 1)); tick 0.1; done
 ln -s "$how.$code" "$job/ended"
 rm -f "$job/pipe" "$script" "$self"`;
 
@@ -166,7 +167,8 @@ if [ ! -L "$job/started" ]; then
   ( setsid sh "$job/supervisor.$$" "$job" "$job/script.$$" ${start.timeoutSeconds} "$boot" "$mask" \\
       </dev/null >/dev/null 2>&1 & )
   n=0
-  until [ -L "$job/started" ] || [ "$n" -ge 50 ]; do n=$((n + 1)); tick; done
+  until [ -L "$job/started" ] || [ "$n" -ge 5 ]; do n=$((n + 1)); tick 0.02; done
+  until [ -L "$job/started" ] || [ "$n" -ge 55 ]; do n=$((n + 1)); tick 0.1; done
 fi`;
 }
 
@@ -179,7 +181,7 @@ export function followText(settings: RunnerSettings, follow: Follow): string {
   const body = `${jobFunctions(settings)}
 job="$jobs/"${quoted(checked(follow.id))}
 offset=${follow.offset}
-tick() { sleep 0.1 2>/dev/null || sleep 1; }
+tick() { sleep "$1" 2>/dev/null || sleep 1; }
 ${follow.start ? startText(settings, follow.start) : ''}
 claim "$job" || { say unknown; return; }
 say claimed
@@ -189,9 +191,9 @@ n=0
 while [ ! -L "$job/ended" ] && alive; do
   n=$((n + 1))
   # Quick at first for the many short commands, then every half second.
-  if [ "$n" -le 10 ]; then tick; else sleep 0.5 2>/dev/null || sleep 1; fi
+  if [ "$n" -le 5 ]; then tick 0.02; elif [ "$n" -le 15 ]; then tick 0.1; else tick 0.5; fi
   cat <&3
-  [ "$n" -lt ${10 + follow.watchSeconds * 2} ] || { say running; return; }
+  [ "$n" -lt ${15 + follow.watchSeconds * 2} ] || { say running; return; }
 done
 ended=$(readlink "$job/ended") || { cat <&3; say lost; return; }
 cat <&3
