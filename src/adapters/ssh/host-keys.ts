@@ -133,6 +133,8 @@ function matchesHost(hosts: string, name: string): boolean {
 
 /** `*` and `?`; everything else, brackets too, stands for itself. */
 function matchesPattern(pattern: string, name: string): boolean {
+  // Nearly all entries are plain names, and every one of them is looked at for every connection.
+  if (!/[*?]/.test(pattern)) return pattern === name;
   const source = pattern
     .replaceAll(/[.+^${}()|[\]\\]/g, String.raw`\$&`)
     .replaceAll(/\*+/g, '.*')
