@@ -6,7 +6,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
-import type { Finding, Operations, PlanPreview, ServerSummary } from '../engine/operations.ts';
+import type { Finding, Operations, PlanPreview, PlanWindows, ServerSummary } from '../engine/operations.ts';
 import type { OutputLine } from '../ports/journal.ts';
 import type { PowerState } from '../ports/bmc.ts';
 import type { RunView } from '../workflow/run-view.ts';
@@ -82,6 +82,9 @@ export class ApiClient {
   }
   returnServer(server: string): Promise<{ runId: string }> {
     return this.#ask('POST', pathOf('servers', server, 'return'), { timeoutMs: slowTimeoutMs });
+  }
+  windows(plan?: string): Promise<PlanWindows[]> {
+    return this.#ask('GET', plan === undefined ? '/v1/windows' : pathOf('plans', plan, 'windows'));
   }
   doctor(): Promise<Finding[]> {
     return this.#ask('GET', '/v1/doctor', { timeoutMs: slowTimeoutMs });

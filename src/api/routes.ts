@@ -75,6 +75,10 @@ function addRunRoutes(app: Hono, operations: Operations): void {
   app.get('/v1/plans/:plan/preview', async (context) =>
     context.json(await operations.preview(nameOf(context, 'plan'))),
   );
+  app.get('/v1/windows', async (context) => context.json(await operations.windows()));
+  app.get('/v1/plans/:plan/windows', async (context) =>
+    context.json(await operations.windows(nameOf(context, 'plan'))),
+  );
   app.get('/v1/doctor', async (context) => context.json(await operations.doctor()));
 }
 

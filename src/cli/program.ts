@@ -24,6 +24,7 @@ import { addStart } from './commands/start.ts';
 import { addStatus } from './commands/status.ts';
 import { addStop } from './commands/stop.ts';
 import { addValidate } from './commands/validate.ts';
+import { addWindows } from './commands/windows.ts';
 import type { CliIo, Loaders } from './io.ts';
 import { reportError } from './report.ts';
 import { Session, formats, type GlobalOptions, type Run } from './session.ts';
@@ -68,6 +69,7 @@ export function buildProgram(version: string, run: Run): Command {
   program.commandsGroup('Before a run:');
   addValidate(program, run);
   addPlan(program, run);
+  addWindows(program, run);
   addDoctor(program, run);
   program.commandsGroup('A run:');
   addStart(program, run);

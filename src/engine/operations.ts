@@ -39,6 +39,37 @@ export interface ServerSummary {
   readonly runId?: string | undefined;
 }
 
+/** One opening of a plan's windows, overlapping ones united. */
+export interface OpeningView {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly timeZone: string;
+  /** `2026-11-28T22:00+01:00[Europe/Berlin]`, and the same in UTC. */
+  readonly opensAt: string;
+  readonly opensAtUtc: string;
+  readonly shutsAt: string;
+  readonly shutsAtUtc: string;
+  /** `suppressed`: blackouts take all of it; `tooShort`: what they leave is shorter than the estimate of one server. */
+  readonly state: 'begun' | 'coming' | 'suppressed' | 'tooShort';
+  /** What the blackouts leave of it. */
+  readonly open: readonly { readonly fromMs: number; readonly toMs: number }[];
+  readonly blackouts: readonly { readonly fromMs: number; readonly toMs: number; readonly reason: string }[];
+}
+
+export interface PlanWindows {
+  readonly plan: string;
+  /** `always`: the plan has no windows. */
+  readonly state: 'always' | 'open' | 'blackout' | 'shut';
+  /** Where it is open: until when. */
+  readonly untilMs?: number | undefined;
+  /** When a server may start that takes as long as estimated; left out: not within ten years. */
+  readonly nextStartMs?: number | undefined;
+  readonly timeZone?: string | undefined;
+  readonly startAutomatically: boolean;
+  readonly estimateMs: number;
+  readonly openings: readonly OpeningView[];
+}
+
 /** One line of `doctor`. `next` says what to do where it is not ok. */
 export interface Finding {
   readonly area: 'kubernetes' | 'redis' | 'movers' | 'server';
@@ -69,6 +100,8 @@ export interface Operations {
   power(server: string, verb: 'status' | 'on' | 'off' | 'cycle', by: string): Promise<PowerState>;
   evacuate(server: string, by: string): Promise<{ runId: string }>;
   returnServer(server: string, by: string): Promise<{ runId: string }>;
+  /** Of all plans, or of this one. */
+  windows(plan?: string): Promise<PlanWindows[]>;
   doctor(): Promise<Finding[]>;
   /** Calls back after each change of any run until the signal ends; a hint to read again. */
   watch(signal: AbortSignal, changed: (runId: string) => void): void;

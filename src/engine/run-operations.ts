@@ -14,6 +14,7 @@ import { examine } from './doctor.ts';
 import type { Operations, PlanPreview, PodPreview, ServerSummary } from './operations.ts';
 import type { EngineWorld } from './world.ts';
 import type { RunLog } from './run-log.ts';
+import { listWindows } from './windows.ts';
 import { installedWays } from '../steps/ways.ts';
 
 const askMs = 30_000;
@@ -65,6 +66,7 @@ export function createOperations({ world, log, documents, describeStore }: Opera
     power: (server, verb, by) => commands.power(server, verb, by),
     evacuate: async (server, by) => ({ runId: await commands.evacuate(server, by) }),
     returnServer: async (server, by) => ({ runId: await commands.returnServer(server, by) }),
+    windows: async (plan) => listWindows(await documents.read(), plan, world.clock.nowMs()),
     doctor: async () => examine(world, (await documents.read()).servers, describeStore),
     watch: (signal, changed) => {
       const stop = world.journal.onAppend(({ runId }) => changed(runId));

@@ -71,6 +71,8 @@ describe('requests', () => {
     expect(await client.power('rack1-01', 'off')).toEqual({ server: 'rack1-01', power: 'off' });
     expect(await client.evacuate('rack1-01')).toEqual({ runId: 'e-1' });
     expect(await client.returnServer('rack1-01')).toEqual({ runId: 'r-1' });
+    expect(await client.windows()).toEqual([]);
+    expect(await client.windows('weekly-kernel')).toEqual([]);
     expect(await client.doctor()).toEqual([]);
     expect(operations.asked).toEqual([
       'runs',
@@ -89,6 +91,8 @@ describe('requests', () => {
       'power rack1-01 off by anna@ops1',
       'evacuate rack1-01 by anna@ops1',
       'return rack1-01 by anna@ops1',
+      'windows -',
+      'windows weekly-kernel',
       'doctor',
     ]);
   });

@@ -1,5 +1,5 @@
 /** A small `Operations` for the tests of API and command line: answers from fields, remembers what was asked. */
-import type { Finding, Operations, PlanPreview, ServerSummary } from '../../src/engine/operations.ts';
+import type { Finding, Operations, PlanPreview, PlanWindows, ServerSummary } from '../../src/engine/operations.ts';
 import { MaintenanceError } from '../../src/errors/maintenance-error.ts';
 import type { OutputLine, StreamId } from '../../src/ports/journal.ts';
 import type { RunView } from '../../src/workflow/run-view.ts';
@@ -10,6 +10,7 @@ export class FakeOperations implements Operations {
   runViews: RunView[] = [];
   serverList: ServerSummary[] = [];
   findings: Finding[] = [];
+  planWindows: PlanWindows[] = [];
   previews: PlanPreview[] = [];
   entries: Entry[] = [];
   lines: OutputLine[] = [];
@@ -81,6 +82,9 @@ export class FakeOperations implements Operations {
   }
   async returnServer(server: string, by: string): Promise<{ runId: string }> {
     return this.#answer(`return ${server} by ${by}`, { runId: 'r-1' });
+  }
+  async windows(plan?: string): Promise<PlanWindows[]> {
+    return this.#answer(`windows ${plan ?? '-'}`, this.planWindows);
   }
   async doctor(): Promise<Finding[]> {
     return this.#answer('doctor', this.findings);

@@ -70,6 +70,8 @@ describe('-o json and -o yaml', () => {
     [['history', '2611-a7'], history],
     [['servers'], servers],
     [['doctor'], findings],
+    [['windows'], []],
+    [['windows', 'weekly-kernel'], []],
     [['plan', 'weekly-kernel'], preview],
     [['start', 'weekly-kernel'], { runId: '2611-a7' }],
     [['pause', '2611-a7'], { runId: '2611-a7', requested: 'pause' }],

@@ -1,0 +1,75 @@
+/** What opens when, for people and programs: the coming openings of plans, and why one of them is no use. It only looks. */
+import { MaintenanceError } from '../errors/maintenance-error.ts';
+import type { Documents } from '../ports/documents.ts';
+import { nextStart, openingsFrom, stateAt, type Opening, type Schedule } from '../schedule/schedule.ts';
+import type { MaintenancePlan } from '../spec/plan.ts';
+import { scheduleOf } from '../spec/plan-schedule.ts';
+import type { OpeningView, PlanWindows } from './operations.ts';
+
+/** Of one plan that is asked for; of all plans fewer. */
+const shownOfOne = 10;
+const shownOfAll = 4;
+
+export function listWindows(documents: Documents, plan: string | undefined, nowMs: number): PlanWindows[] {
+  const plans = documents.plans.filter(({ metadata }) => plan === undefined || metadata.name === plan);
+  if (plan !== undefined && plans.length === 0) {
+    const names = documents.plans.map(({ metadata }) => metadata.name).join(', ') || 'none';
+    throw new MaintenanceError('document/not-found', 'halt', `no plan named ${plan}; there are: ${names}`);
+  }
+  return plans
+    .map((one) => viewPlan(one, nowMs, plan === undefined ? shownOfAll : shownOfOne))
+    .sort((a, b) => (a.plan < b.plan ? -1 : 1));
+}
+
+function viewPlan({ metadata, spec }: MaintenancePlan, nowMs: number, shown: number): PlanWindows {
+  if (!spec.schedule) {
+    return { plan: metadata.name, state: 'always', startAutomatically: false, estimateMs: 0, openings: [] };
+  }
+  const schedule = scheduleOf(spec.schedule);
+  const state = stateAt(schedule, nowMs);
+  const next = nextStart(schedule, nowMs, schedule.estimateMs);
+  const openings: OpeningView[] = [];
+  for (const opening of openingsFrom(schedule, nowMs)) {
+    if (openings.length >= shown) break;
+    openings.push(viewOpening(schedule, opening, nowMs));
+  }
+  return {
+    plan: metadata.name,
+    state: state.kind,
+    untilMs: state.kind === 'open' ? state.span.toMs : undefined,
+    nextStartMs: next?.atMs,
+    timeZone: next?.opening.timeZone ?? schedule.windows[0]?.timeZone,
+    startAutomatically: schedule.startAutomatically,
+    estimateMs: schedule.estimateMs,
+    openings,
+  };
+}
+
+function viewOpening(schedule: Schedule, opening: Opening, nowMs: number): OpeningView {
+  const { fromMs, toMs, timeZone, open, blackouts } = opening;
+  const zoned = (atMs: number): string =>
+    Temporal.Instant.fromEpochMilliseconds(atMs).toZonedDateTimeISO(timeZone).toString({ smallestUnit: 'minute' });
+  const longestMs = Math.max(0, ...open.map((span) => span.toMs - span.fromMs));
+  return {
+    fromMs,
+    toMs,
+    timeZone,
+    opensAt: zoned(fromMs),
+    opensAtUtc: utc(fromMs),
+    shutsAt: zoned(toMs),
+    shutsAtUtc: utc(toMs),
+    state: stateOf(longestMs, schedule.estimateMs, fromMs <= nowMs),
+    open,
+    blackouts,
+  };
+}
+
+function utc(atMs: number): string {
+  return Temporal.Instant.fromEpochMilliseconds(atMs).toString({ smallestUnit: 'minute' });
+}
+
+function stateOf(longestMs: number, estimateMs: number, hasBegun: boolean): OpeningView['state'] {
+  if (longestMs === 0) return 'suppressed';
+  if (longestMs < estimateMs) return 'tooShort';
+  return hasBegun ? 'begun' : 'coming';
+}
