@@ -23,6 +23,7 @@ const askAgainMs = 20_000;
 /** A hung system takes a connection and then says nothing: one look waits so long at most, and never eats up a rung. */
 const probeMs = 10_000;
 const pollMs = 1_000;
+const pollMaxMs = 5_000;
 
 export async function advanceReboot(step: Reboot, context: StepContext): Promise<StepResult> {
   const facts = await tryFacts(step, context);
@@ -36,9 +37,7 @@ export async function advanceReboot(step: Reboot, context: StepContext): Promise
     const next = log.rungs.length;
     return next < step.ladder.length ? startRung(step, context, next) : giveUp(step, context);
   }
-  return rung.rung === 'ssh'
-    ? continueSsh(rung.commandId, context, facts)
-    : continuePower(step, rung.rung, log, context);
+  return rung.rung === 'ssh' ? continueSsh(rung, context, facts) : continuePower(step, rung.rung, log, context);
 }
 
 /** Written down before anything is asked, because afterwards nobody can tell any more. */
@@ -116,15 +115,24 @@ async function startRung(step: Reboot, context: StepContext, index: number): Pro
 }
 
 /** The same id never reboots twice, so after a crash between record and request asking again is safe. */
-async function continueSsh(commandId: string, context: StepContext, facts: BootFacts | undefined): Promise<StepResult> {
-  if (!facts) return working(pollMs);
+async function continueSsh(
+  rung: RebootLog['rungs'][number],
+  context: StepContext,
+  facts: BootFacts | undefined,
+): Promise<StepResult> {
+  if (!facts) return working(lookAgainMs(rung.atMs, context));
   try {
-    await context.shell.requestReboot(commandId, context.signal);
+    await context.shell.requestReboot(rung.commandId, context.signal);
   } catch (error) {
     // The connection going away is what a reboot looks like.
     if (!(error instanceof MaintenanceError) || error.disposition === 'halt') throw error;
   }
   return working(pollMs);
+}
+
+/** A server that boots for minutes is looked at less and less often, and a twentieth of that time is lost at most. */
+function lookAgainMs(sinceMs: number, context: StepContext): number {
+  return Math.min(pollMaxMs, Math.max(pollMs, Math.round((context.clock.nowMs() - sinceMs) / 20)));
 }
 
 async function continuePower(step: Reboot, rung: Rung, log: RebootLog, context: StepContext): Promise<StepResult> {

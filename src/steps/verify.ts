@@ -1,5 +1,6 @@
 /** The playbook's checks on the server that is back. It mends nothing: what fails is given a moment, then a person. */
 import { MaintenanceError, unreachable } from '../errors/maintenance-error.ts';
+import type { BootFacts } from '../ports/shell.ts';
 import type { Check } from '../spec/playbook.ts';
 import type { ProgramStep } from '../workflow/definition.ts';
 import { runCheck } from './run-script.ts';
@@ -12,8 +13,11 @@ const settleMs = 2 * 60_000;
 
 export async function advanceVerify(step: Verify, context: StepContext): Promise<StepResult> {
   const failures: string[] = [];
+  // One look at the server for all checks of this round.
+  let look: Promise<BootFacts> | undefined;
+  const readFacts = (): Promise<BootFacts> => (look ??= context.shell.readFacts(context.signal));
   for (const [index, check] of step.checks.entries()) {
-    const failure = await failureOf(check, index, step, context);
+    const failure = await failureOf(check, index, step, context, readFacts);
     if (failure !== undefined) failures.push(failure);
   }
   if (failures.length === 0) return finished({ checks: step.checks.length });
@@ -23,15 +27,21 @@ export async function advanceVerify(step: Verify, context: StepContext): Promise
   return working(5_000);
 }
 
-async function failureOf(check: Check, index: number, step: Verify, context: StepContext): Promise<string | undefined> {
-  const { shell, bmc, signal } = context;
+async function failureOf(
+  check: Check,
+  index: number,
+  step: Verify,
+  context: StepContext,
+  readFacts: () => Promise<BootFacts>,
+): Promise<string | undefined> {
+  const { bmc, signal } = context;
   if ('kernel' in check) {
-    const { kernel, newestKernel } = await shell.readFacts(signal);
+    const { kernel, newestKernel } = await readFacts();
     const expected = check.kernel.is.replaceAll('${newest}', newestKernel);
     return kernel === expected ? undefined : `kernel ${kernel} runs, expected ${expected}`;
   }
   if ('units' in check) {
-    const { failedUnits } = await shell.readFacts(signal);
+    const { failedUnits } = await readFacts();
     const isTooMany = failedUnits.length > check.units.failed;
     return isTooMany ? `failed units: ${failedUnits.join(', ')}` : undefined;
   }
