@@ -7,7 +7,7 @@ import type { HistoryEntry } from '../../src/api/client.ts';
 import type { Lab } from '../../src/lab/lab.ts';
 import type { RunView } from '../../src/workflow/run-view.ts';
 import { planName, type Daemon } from './fleet.ts';
-import { median, readUsage, type Sample } from './process-usage.ts';
+import { median, readMachine, readUsage, type Sample } from './process-usage.ts';
 
 /** Phases whose length the playbook, the pods and the machine decide; all others are the engine's own. */
 const foreignPhases = ['evacuating', 'servicing', 'rebooting'] as const;
@@ -34,8 +34,6 @@ export interface Measured {
   /** From a server's end to the next server that got its place; empty where all started at once. */
   readonly handoverMs: readonly number[];
   readonly samples: readonly Sample[];
-  /** CPU of the lab in this process, its shells and BMCs not counted. */
-  readonly labCpuMs: number;
 }
 
 const sampleEveryMs = 250;
@@ -48,19 +46,16 @@ export async function measure(lab: Lab, daemon: Daemon, runMs: number, signal: A
   const samples: Sample[] = [];
   const sampling = new AbortController();
   const sampler = sample(lab, daemon, samples, AbortSignal.any([bound, sampling.signal]));
-  const labCpuBefore = process.cpuUsage();
   try {
     const { runId } = await daemon.client.start(planName);
     const view = await untilEnded(daemon, runId, bound);
     if (view.status !== 'done') throw new Error(`the run ended ${view.status}: ${view.reason}`);
-    const labCpu = process.cpuUsage(labCpuBefore);
     const history = await daemon.client.history(runId);
     return {
       wallMs: (view.endedMs ?? 0) - view.createdMs,
       servers: view.servers.map((row) => timesOf(row, history, boots.times)),
       handoverMs: handovers(history),
       samples,
-      labCpuMs: (labCpu.user + labCpu.system) / 1_000,
     };
   } finally {
     boots.stop();
@@ -105,7 +100,14 @@ function watchBoots(lab: Lab): { times: ReadonlyMap<string, BootTimes>; stop(): 
 async function sample(lab: Lab, daemon: Daemon, samples: Sample[], signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     const down = [...lab.world.machines.values()].filter((machine) => machine.system !== 'up').length;
-    samples.push({ atMs: clock.nowMs(), down, daemon: readUsage(daemon.pid), redis: readUsage(daemon.redisPid) });
+    samples.push({
+      atMs: clock.nowMs(),
+      down,
+      daemon: readUsage(daemon.pid),
+      redis: readUsage(daemon.redisPid),
+      lab: readUsage(process.pid),
+      machine: readMachine(),
+    });
     await clock.sleep(sampleEveryMs, signal).catch(() => undefined);
   }
 }
@@ -164,6 +166,12 @@ export function cpuShare(samples: readonly Sample[], cpuMsOf: (sample: Sample) =
   const [first, last] = [samples[0], samples.at(-1)];
   if (!first || !last || last.atMs === first.atMs) return 0;
   return (cpuMsOf(last) - cpuMsOf(first)) / (last.atMs - first.atMs);
+}
+
+/** What is left of the run when each batch gets the time that pods, playbook and machine take, shared out evenly. */
+export function shareOfRunMs({ wallMs, servers }: Measured, atOnce: number): number {
+  const foreignMs = median(servers.map((server) => server.wallMs - server.overheadMs));
+  return (wallMs - Math.ceil(servers.length / atOnce) * foreignMs) / servers.length;
 }
 
 export function medianOf(measured: Measured, pick: (server: ServerTimes) => number): number {

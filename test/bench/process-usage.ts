@@ -39,6 +39,20 @@ export interface Sample {
   readonly down: number;
   readonly daemon: Usage;
   readonly redis: Usage;
+  /** This process: Kubernetes API and SSH servers; its children are the shells of the simulated servers. */
+  readonly lab: Usage;
+  /** Of all cores, since the machine was started: everybody's work, strangers' too. */
+  readonly machine: { readonly busyMs: number; readonly totalMs: number };
+}
+
+/** Waiting for a disk counts as idle. */
+export function readMachine(): Sample['machine'] {
+  const line = readFileSync('/proc/stat', 'utf8').split('\n')[0] ?? '';
+  // user nice system idle iowait irq softirq steal; guests are counted in user already.
+  const ticks = line.trim().split(/\s+/).slice(1, 9).map(Number);
+  const total = ticks.reduce((sum, value) => sum + value, 0);
+  const idle = (ticks[3] ?? 0) + (ticks[4] ?? 0);
+  return { busyMs: (total - idle) * msPerTick, totalMs: total * msPerTick };
 }
 
 /** Median; 0 of nothing. */

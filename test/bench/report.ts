@@ -1,5 +1,5 @@
 /** The measured figures as text, in the tables that docs/measurements.md shows. It computes and prints, and judges nothing. */
-import { cpuShare, medianOf, ownPhases, plateau, type Measured } from './measure.ts';
+import { cpuShare, medianOf, ownPhases, plateau, shareOfRunMs, type Measured } from './measure.ts';
 import { median, quantile, type Sample } from './process-usage.ts';
 
 export interface Row {
@@ -14,12 +14,14 @@ export const definition = [
   "The engine's own overhead of a server = its time from its place in the budget to its end, less the phases evacuating,",
   'servicing and rebooting. So it is made of: waiting in the queue, preparing, cordoning, rejoining, verifying, returning.',
   'The playbook’s own scripts do nothing, and the cluster’s own times are set as short as they can be.',
+  '"share of run": the run less the median evacuation, service and reboot of each batch, divided by the servers.',
   '"bare" is what the protocols take for the same questions to one server without an engine, nobody else at work.',
+  '"lab" is this process and the shells of its servers, without the BMCs; "machine" is everything, strangers included.',
   'Lab (SSH servers, BMCs, Kubernetes API) and daemon share this machine; all servers are simulated.',
 ];
 
 export function overheadTable(rows: readonly Row[]): string {
-  const head = ['servers', 'at once', 'run', 'overhead: median', 'p90', 'worst', 'bare', 'handover'];
+  const head = ['servers', 'at once', 'run', 'overhead: median', 'p90', 'worst', 'share of run', 'bare', 'handover'];
   return table(head, rows, ({ servers, atOnce, measured, bareMs }) => {
     const overheads = measured.servers.map((server) => server.overheadMs);
     return [
@@ -29,6 +31,7 @@ export function overheadTable(rows: readonly Row[]): string {
       seconds(median(overheads)),
       seconds(quantile(overheads, 0.9)),
       seconds(Math.max(...overheads)),
+      seconds(shareOfRunMs(measured, atOnce)),
       seconds(bareMs),
       measured.handoverMs.length === 0 ? '–' : seconds(median(measured.handoverMs)),
     ];
@@ -49,6 +52,14 @@ export function phaseTable(rows: readonly Row[]): string {
   ]);
 }
 
+const cpuReaders = {
+  daemon: (sample: Sample) => sample.daemon.cpuMs,
+  ipmitool: (sample: Sample) => sample.daemon.childrenCpuMs,
+  redis: (sample: Sample) => sample.redis.cpuMs,
+  lab: (sample: Sample) => sample.lab.cpuMs + sample.lab.childrenCpuMs,
+  machine: (sample: Sample) => sample.machine.busyMs,
+};
+
 export function usageTable(rows: readonly Row[]): string {
   const head = [
     'servers',
@@ -61,16 +72,16 @@ export function usageTable(rows: readonly Row[]): string {
     'MiB peak',
     'CPU waiting',
   ];
-  const lines = rows.flatMap((row) => (['daemon', 'ipmitool', 'redis'] as const).map((name) => ({ ...row, name })));
+  const names = ['daemon', 'ipmitool', 'redis', 'lab', 'machine'] as const;
+  const lines = rows.flatMap((row) => names.map((name) => ({ ...row, name })));
   return table(head, lines, ({ servers, atOnce, measured, name }) => {
     const { samples } = measured;
     const waiting = plateau(samples);
-    const cpuOf = (sample: Sample): number =>
-      name === 'redis' ? sample.redis.cpuMs : name === 'daemon' ? sample.daemon.cpuMs : sample.daemon.childrenCpuMs;
+    const cpuOf = cpuReaders[name];
     const usageOf = (sample: Sample): Sample['daemon'] => (name === 'redis' ? sample.redis : sample.daemon);
     const cpuMs = cpuOf(samples.at(-1) ?? noSample()) - cpuOf(samples[0] ?? noSample());
     const memory =
-      name === 'ipmitool'
+      name !== 'daemon' && name !== 'redis'
         ? ['–', '–', '–']
         : [
             usageOf(samples[0] ?? noSample()).rssMiB,
