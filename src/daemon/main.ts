@@ -22,9 +22,11 @@ import { keepRedisAlive, startRedisServer } from '../adapters/system/redis-serve
 import { SecretStore } from '../adapters/system/secrets.ts';
 import { SystemClock, SystemRandom } from '../adapters/system/system-clock.ts';
 import { startApi, type Listen } from '../api/server.ts';
+import { Commands } from '../engine/commands.ts';
 import { Engine } from '../engine/engine.ts';
 import { RunLog } from '../engine/run-log.ts';
 import { createOperations } from '../engine/run-operations.ts';
+import { Scheduler } from '../engine/scheduler.ts';
 import type { EngineWorld } from '../engine/world.ts';
 import { MaintenanceError } from '../errors/maintenance-error.ts';
 import { EvictMover } from '../movers/evict.ts';
@@ -133,6 +135,9 @@ async function compose({ options, signal, logger, secrets, address, token, teard
   const engine = new Engine(world, log, { sites: options.sites, sweepMs });
   await engine.start();
   teardown.add('engine', () => engine.stop());
+  const scheduler = new Scheduler({ world, log, documents, commands: new Commands(world, log, documents) });
+  scheduler.start();
+  teardown.add('scheduler', () => scheduler.stop());
 }
 
 /** What commands print may contain what they were given; it is stored without. */

@@ -32,7 +32,7 @@ export class Commands {
   }
 
   /** What `start` would run, without a trace of it anywhere. */
-  async assemble(planName: string, by: string): Promise<RunDefinition> {
+  async assemble(planName: string, by: string, runId = this.#newRunId()): Promise<RunDefinition> {
     const documents = await this.#documents.read();
     const plan = documents.plans.find((candidate) => candidate.metadata.name === planName);
     if (!plan) {
@@ -45,11 +45,12 @@ export class Commands {
     }
     const view = await this.#world.cluster.view(AbortSignal.timeout(askMs));
     const { servers, digest } = documents;
-    return assembleRun({ plan, playbook, servers, nodes: view.nodes, digest, runId: this.#newRunId(), startedBy: by });
+    return assembleRun({ plan, playbook, servers, nodes: view.nodes, digest, runId, startedBy: by });
   }
 
-  async start(planName: string, by: string): Promise<string> {
-    return this.#create(await this.assemble(planName, by));
+  /** Where a run of this id is there already: `journal/conflict`, or refused for its servers. */
+  async start(planName: string, by: string, runId?: string): Promise<string> {
+    return this.#create(await this.assemble(planName, by, runId));
   }
 
   async evacuate(serverName: string, by: string): Promise<string> {

@@ -9,6 +9,7 @@ import type { RunView } from '../workflow/run-view.ts';
 import type { RunState } from '../workflow/run-state.ts';
 import type { ServerState } from '../workflow/server-state.ts';
 import { viewRun } from '../workflow/view-run.ts';
+import { windowHold } from '../workflow/window.ts';
 import { Commands } from './commands.ts';
 import { examine } from './doctor.ts';
 import type { Operations, PlanPreview, PodPreview, ServerSummary } from './operations.ts';
@@ -117,6 +118,8 @@ async function preview(world: EngineWorld, definition: RunDefinition): Promise<P
     if (node?.cordon.kind === 'foreign')
       warnings.push(`${server.name} is cordoned by somebody else and will be refused`);
   }
+  const shut = windowHold(definition, world.clock.nowMs());
+  if (shut?.hold.kind === 'waiting') warnings.push(`started now it would wait: ${shut.hold.text}`);
   if (definition.maxUnavailable === 0) warnings.push('maxUnavailable is 0: no server will start');
   return { definition, pods, warnings };
 }

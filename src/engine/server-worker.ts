@@ -12,6 +12,7 @@ import type { ServerEvent } from '../workflow/events.ts';
 import { isSameHold, noHold, type Hold } from '../workflow/hold.ts';
 import type { RunState } from '../workflow/run-state.ts';
 import type { ServerState } from '../workflow/server-state.ts';
+import { windowHold } from '../workflow/window.ts';
 import { advanceStep, undoStep } from '../steps/steps.ts';
 import type { StepContext } from '../steps/step.ts';
 import { budgetHold, downServers } from './availability.ts';
@@ -251,6 +252,8 @@ class Visit {
     const now = (await this.#log.run(run.definition.runId)) ?? run;
     if (now.pausedBy !== undefined) return { kind: 'paused', by: now.pausedBy };
     if (now.stoppedBy !== undefined) return { kind: 'paused', by: now.stoppedBy };
+    const shut = windowHold(now.definition, this.#world.clock.nowMs(), this.#state.startedMs);
+    if (shut) return shut.hold;
     const view = await this.#world.cluster.view(signal);
     return budgetHold(now, server.name, downServers(now.definition, view.nodes));
   }

@@ -8,6 +8,7 @@ import { MaintenanceError } from '../errors/maintenance-error.ts';
 import type { InventoryServer } from '../spec/inventory.ts';
 import type { ParameterValues } from '../spec/parameters.ts';
 import { defaultEvacuation, type MaintenancePlan } from '../spec/plan.ts';
+import { scheduleOf } from '../spec/plan-schedule.ts';
 import type { Playbook } from '../spec/playbook.ts';
 import { isTarget } from '../spec/targets.ts';
 import { countOf } from '../spec/values.ts';
@@ -26,7 +27,7 @@ export interface AssembleInput {
 
 export function assembleRun(input: AssembleInput): RunDefinition {
   const { plan, playbook } = input;
-  const { rollout, evacuation } = plan.spec;
+  const { rollout, evacuation, schedule } = plan.spec;
   const values = parameterValues(plan, playbook);
   const targets = selectTargets(plan, input.servers);
   if (targets.length === 0) {
@@ -50,6 +51,7 @@ export function assembleRun(input: AssembleInput): RunDefinition {
     maxParallel: rollout?.maxParallel ?? Math.max(1, maxUnavailable),
     haltAfter: { failures: haltAfter?.failures ?? 1, consecutive: haltAfter?.consecutive },
     evacuation: evacuation ?? defaultEvacuation,
+    schedule: schedule && scheduleOf(schedule),
   };
 }
 

@@ -25,7 +25,8 @@ export async function holdNodeLease({ cluster, definition, server, signal }: Ste
 export async function advanceCordon(context: StepContext): Promise<StepResult> {
   const { cluster, definition, server, signal } = context;
   const held = await context.guard();
-  if (held) return waiting(held, 5_000);
+  // A window may be a week away: nobody holds a lease for so long.
+  if (held) return waiting(held, held.kind === 'waiting' && held.for === 'window' ? 60_000 : 5_000);
   // The lease comes before the cordon: a health checker that saw a cordoned node without it might fence the server.
   const taken = await holdNodeLease(context);
   if (taken) return waiting(taken, 10_000);

@@ -7,6 +7,7 @@ import type { RunServer } from './definition.ts';
 import type { RunEvent } from './events.ts';
 import { isSameHold, noHold, type Hold } from './hold.ts';
 import { activeServers, type RunState } from './run-state.ts';
+import { windowHold } from './window.ts';
 
 /** What the coordinator saw of the world just now. */
 export interface RunObservation {
@@ -128,6 +129,9 @@ function fillWave(state: RunState, wave: number, active: readonly string[], obse
   // A halted server keeps its place and its domain; where that leaves nothing to do, waiting helps nobody.
   if (isStuck && holders !== '')
     return { events: [endOf('halted', `${holders} halted; the others cannot start: ${refusal}`)] };
+  const shut = waiting.length > 0 ? windowHold(state.definition, observation.nowMs) : undefined;
+  // What has a place already goes on to its end.
+  if (shut) return { events: holdChange(state, shut.hold), wakeAtMs: shut.untilMs };
   const hold: Hold = isStuck ? { kind: 'waiting', for: 'budget', text: refusal } : noHold;
   return {
     events: [...started, ...admissions, ...holdChange(state, hold)],

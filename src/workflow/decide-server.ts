@@ -8,6 +8,7 @@ import type { Outcome } from './events.ts';
 import type { Hold } from './hold.ts';
 import { isServerPastReturn, type LastError, type ServerState } from './server-state.ts';
 import type { RunState } from './run-state.ts';
+import { windowHold } from './window.ts';
 
 /** What the run's stream says about this server. */
 export interface Control {
@@ -69,15 +70,11 @@ export function decideServer(
   if (wayBack && control.stoppedBy !== undefined) {
     return { kind: 'beginUndo', because: `the run was stopped by ${control.stoppedBy}`, outcome: 'undone' };
   }
-  return decideStep(definition.program, state, control, nowMs);
+  return decideStep(definition, state, control, nowMs);
 }
 
-function decideStep(
-  program: readonly ProgramStep[],
-  state: ServerState,
-  control: Control,
-  nowMs: number,
-): ServerDecision {
+function decideStep(definition: RunDefinition, state: ServerState, control: Control, nowMs: number): ServerDecision {
+  const { program } = definition;
   const prepare = state.steps['prepare'];
   if (prepare?.kind === 'finished' && prepare.evidence['needed'] === false) {
     return { kind: 'end', outcome: 'done', reason: 'nothing to do' };
@@ -92,12 +89,24 @@ function decideStep(
       if (control.pausedBy !== undefined && isSafePoint(step, program)) {
         return { kind: 'hold', hold: { kind: 'paused', by: control.pausedBy } };
       }
-      return { kind: 'start', step, attempt: 1 };
+      return windowDecision(definition, step, state, nowMs) ?? { kind: 'start', step, attempt: 1 };
     case 'started':
       return { kind: 'advance', step };
     case 'failed':
       return afterFailure(step, status, state.lastError, nowMs);
   }
+}
+
+/** What has begun may end outside of the window, but a place that was given out is no beginning. */
+function windowDecision(
+  definition: RunDefinition,
+  step: ProgramStep,
+  state: ServerState,
+  nowMs: number,
+): ServerDecision | undefined {
+  if (step.kind !== 'prepare' && step.kind !== 'cordon') return undefined;
+  const shut = windowHold(definition, nowMs, step.kind === 'prepare' ? nowMs : state.startedMs);
+  return shut && { kind: 'hold', hold: shut.hold };
 }
 
 /** Where a paused server stops: before anything starts, before the cordon, before servicing, before returning. */

@@ -2,6 +2,7 @@
  * What a run is, fixed when it starts: the servers, the waves, the limits and the program that every server goes
  * through. It is stored whole in the journal, so that an edit of a document changes the next run and never this one.
  */
+import type { Schedule } from '../schedule/schedule.ts';
 import type { EvacuationPolicy } from '../spec/plan.ts';
 import type { InventoryServer } from '../spec/inventory.ts';
 import type { Action, Check, Rung } from '../spec/playbook.ts';
@@ -88,6 +89,8 @@ export interface RunDefinition {
   readonly maxParallel: number;
   readonly haltAfter: { readonly failures: number; readonly consecutive?: number | undefined };
   readonly evacuation: EvacuationPolicy;
+  /** When servers may start, and how long one is said to take; left out: at any time. */
+  readonly schedule?: Schedule | undefined;
   /** Only for `return`: the run whose cordon is lifted, because that run left the server cordoned on purpose. */
   readonly lifts?: string | undefined;
 }

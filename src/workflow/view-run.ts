@@ -29,9 +29,14 @@ export function viewRun(run: RunState, servers: ReadonlyMap<string, ServerState>
       active: rows.filter((row) => row.startedMs !== undefined && row.endedMs === undefined).length,
     },
     podsMoved: rows.reduce((sum, row) => sum + row.pods.moved, 0),
-    endsAboutMs: run.ended ? undefined : predictEnd(run, rows, nowMs),
+    endsAboutMs: run.ended || isWaitingForWindow(run) ? undefined : predictEnd(run, rows, nowMs),
     servers: rows,
   };
+}
+
+/** It may be a week: what servers need is no measure of it. */
+function isWaitingForWindow({ hold }: RunState): boolean {
+  return hold.kind === 'waiting' && hold.for === 'window';
 }
 
 function statusOf(run: RunState): RunStatus {
