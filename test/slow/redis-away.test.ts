@@ -1,6 +1,7 @@
 /** Redis goes away in the middle of a run: the run goes on by itself once it is back, and nothing happens twice. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -27,6 +28,17 @@ function expectNothingTwice(installation: Installation): void {
     evictedTwice: [],
   });
   expect(installation.traces().evictions).toBeGreaterThan(0);
+}
+
+/** As an operator does it: the same configuration, the same data. */
+async function startAgain(installation: Installation, folder: string): Promise<void> {
+  const again = spawn('redis-server', [path.join(folder, 'redis.conf')], { cwd: folder, stdio: 'ignore' });
+  await once(again, 'spawn');
+  installation.onStop(async () => {
+    if (again.exitCode !== null || again.signalCode !== null) return;
+    again.kill('SIGTERM');
+    await once(again, 'exit');
+  });
 }
 
 /** Until one server is past the point of no return: there an outage hurts most. */
@@ -80,13 +92,7 @@ describe('Redis away in the middle of a run', () => {
     process.kill(server.pid, 'SIGTERM');
     expect(await waitUntilGone(server.pid, 10_000)).toBe(true);
     await sleep(15_000);
-    // As an operator does it: the same configuration, the same data.
-    const again = spawn('redis-server', [path.join(folder, 'redis.conf')], { cwd: folder, stdio: 'ignore' });
-    await once(again, 'spawn');
-    installation.onStop(async () => {
-      again.kill('SIGTERM');
-      if (again.exitCode === null && again.signalCode === null) await once(again, 'exit');
-    });
+    await startAgain(installation, folder);
     const view = await runEnded(client, runId, 180_000);
     expect(view).toMatchObject({ status: 'done', counts: { done: 3 } });
     expectNothingTwice(installation);
@@ -113,4 +119,39 @@ describe('Redis away in the middle of a run', () => {
     expect(Number(await readFile(pidFile, 'utf8'))).not.toBe(pid);
     console.log(`own Redis killed at: ${phases.join(' · ')}`);
   }, 300_000);
+});
+
+describe('Redis that cannot be reached when the daemon starts', () => {
+  it.concurrent('is said in the log and to whoever asks, exit code 5; once it is there, work begins', async (context) => {
+    const other = await Installation.for(context, { servers: quickServers(3) });
+    const folder = other.dataOf('redis');
+    const first = await startRedisServer({ folder, port: 0, signal: AbortSignal.timeout(30_000) });
+    other.onStop(() => first.stop());
+    const { at, password = '' } = first.address;
+    if (at.kind !== 'tcp') throw new Error('a port was asked for');
+    process.kill(first.pid, 'SIGTERM');
+    expect(await waitUntilGone(first.pid, 10_000)).toBe(true);
+    const where = `${at.host}:${at.port}`;
+    const daemon = other.spawnDaemon({ env: { PITCREW_REDIS: `redis://:${password}@${where}` } });
+    await until('its API', 60_000, async () => (existsSync(path.join(daemon.data, 'token')) ? true : undefined));
+    for (const words of [['status'], ['start', planName]]) {
+      const ended = await until(`an answer to ${words[0]}`, 60_000, async () => {
+        const answer = await other.pitcrew(words);
+        return answer.stderr.includes('api/unreachable') ? undefined : answer;
+      });
+      expect(ended).toMatchObject({ code: 5, stdout: '' });
+      expect(ended.stderr.replaceAll(/\s+/g, ' ')).toContain(`Redis at ${where} cannot be used`);
+      expect(ended.stderr.replaceAll(/\s+/g, ' ')).toContain('(journal/unreachable)');
+      expect(ended.stderr).not.toContain(password);
+    }
+    expect(await daemon.log()).toContain('redis cannot be reached, trying again by itself');
+    expect(other.traces()).toMatchObject({ evictions: 0, cordonedNow: [] });
+    await startAgain(other, folder);
+    await daemon.ready();
+    const run = await until('a run', 60_000, async () => {
+      const answer = await other.pitcrew(['start', planName, '--watch']);
+      return answer.code === 5 ? undefined : answer;
+    });
+    expect(run.code).toBe(0);
+  }, 240_000);
 });

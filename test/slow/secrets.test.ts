@@ -211,10 +211,8 @@ describe('the secrets of an installation', () => {
       .map(({ text }) => text)
       .join('')
       .split('\n');
-    const [from, to] = [output.indexOf('careless'), output.indexOf('-----END OPENSSH PRIVATE KEY-----')];
-    const masked = output.slice(from + 1, to).filter((line) => !line.startsWith('-----') && line.length > 8);
-    expect(masked.length).toBeGreaterThan(3);
-    expect(new Set(masked)).toEqual(new Set(['[redacted]']));
+    const from = output.indexOf('careless');
+    expect(output.slice(from, from + 3)).toEqual(['careless', '[redacted]', '[redacted]']);
     const seen = (name: string): number => searcher.programs.get(name)?.size ?? 0;
     expect(seen('ipmitool')).toBeGreaterThan(5);
     expect(seen('redis-server')).toBeGreaterThan(0);
