@@ -115,16 +115,31 @@ function subtract(span: Span, taken: readonly Span[]): Span[] {
   return left;
 }
 
+function piecesBetween(schedule: Schedule, fromMs: number, toMs: number): Piece[] {
+  return unite(schedule.windows.flatMap((window) => piecesOf(window, fromMs, toMs)));
+}
+
+/** Mostly a few days tell; only where something is open at an edge is it looked at how far that goes. */
+function piecesOverlapping(schedule: Schedule, fromMs: number, toMs: number): Piece[] {
+  const isWanted = (piece: Piece): boolean => piece.toMs > fromMs && piece.fromMs < toMs;
+  const lastsMs = Math.max(...schedule.windows.map((window) => window.lastsMs));
+  const near = piecesBetween(schedule, fromMs - lastsMs, toMs).filter(isWanted);
+  const [first, last] = [near[0], near.at(-1)];
+  if (!first || !last) return [];
+  // One that was opened before may reach to its beginning, one that is opened later to its end.
+  if (first.fromMs > fromMs && last.toMs < toMs) return near;
+  return piecesBetween(schedule, fromMs - backMs, toMs + aheadMs).filter(isWanted);
+}
+
 /** Every opening that overlaps `fromMs` … `toMs`, in order. */
 export function openingsBetween(schedule: Schedule, fromMs: number, toMs: number): Opening[] {
-  const pieces = schedule.windows.flatMap((window) => piecesOf(window, fromMs - backMs, toMs + aheadMs));
-  const wanted = unite(pieces).filter((piece) => piece.toMs > fromMs && piece.fromMs < toMs);
-  const [first, last] = [wanted[0], wanted.at(-1)];
+  const pieces = piecesOverlapping(schedule, fromMs, toMs);
+  const [first, last] = [pieces[0], pieces.at(-1)];
   if (!first || !last) return [];
   const blackouts = schedule.blackouts
     .flatMap((blackout) => blackoutSpans(blackout, first.fromMs, last.toMs))
     .sort((a, b) => a.fromMs - b.fromMs || a.toMs - b.toMs);
-  return wanted.map((piece) => {
+  return pieces.map((piece) => {
     const taken = blackouts.filter((span) => span.fromMs < piece.toMs && span.toMs > piece.fromMs);
     return { ...piece, open: subtract(piece, taken), blackouts: taken };
   });
