@@ -4,6 +4,7 @@
  */
 import { SystemClock } from '../../src/adapters/system/system-clock.ts';
 import type { HistoryEntry } from '../../src/api/client.ts';
+import { MaintenanceError } from '../../src/errors/maintenance-error.ts';
 import type { Lab } from '../../src/lab/lab.ts';
 import type { RunView } from '../../src/workflow/run-view.ts';
 import { planName, type Daemon } from './fleet.ts';
@@ -69,7 +70,11 @@ async function untilEnded(daemon: Daemon, runId: string, signal: AbortSignal): P
   while (view.endedMs === undefined) {
     if (signal.aborted) throw new Error(`the run did not end: ${describe(view)}`, { cause: signal.reason });
     await clock.sleep(pollEveryMs, signal).catch(() => undefined);
-    view = await daemon.client.run(runId);
+    view = await daemon.client.run(runId).catch((error: unknown) => {
+      // A machine this busy may answer late once; the journal keeps the times.
+      if (error instanceof MaintenanceError && error.disposition === 'retry') return view;
+      throw error;
+    });
   }
   return view;
 }

@@ -10,6 +10,7 @@ import type { Bmc, BootDevice, PowerRequest, PowerState, SelEntry, SensorReading
 import { argumentsFor, checkCredentials, environmentFor, type BmcTarget, type Timing } from './command.ts';
 import { badAnswer, failureOf, isBrokenListing, type Outcome } from './failure.ts';
 import type { BmcLane } from './lanes.ts';
+import { turnToStart } from './one-per-turn.ts';
 import { bootFlagsName, parsePower, parseSel, parseSensors } from './parse.ts';
 
 export interface IpmitoolOptions {
@@ -123,6 +124,8 @@ export class IpmitoolBmc implements Bmc {
     const { target, program = 'ipmitool', home, timing = defaultTiming } = this.#options;
     const { commandTimeoutMs = 45_000, listingTimeoutMs = 300_000 } = this.#options;
     const args = argumentsFor(target, timing, words, { verbose: !kind.listing, readOnly: kind.listing });
+    await turnToStart();
+    signal.throwIfAborted();
     const result = await execa(program, args, {
       reject: false,
       env: environmentFor(password, process.env['PATH'], home),
