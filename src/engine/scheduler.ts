@@ -16,7 +16,7 @@ import type { RunLog } from './run-log.ts';
 import type { EngineWorld } from './world.ts';
 
 /** Short, so that a clock that jumps is noticed soon. */
-const tickMs = 5_000;
+const usualTickMs = 5_000;
 /** Reading all documents costs more than a look at the clock. */
 const readAgainMs = 60_000;
 const tryAgainMs = 30_000;
@@ -26,6 +26,8 @@ interface SchedulerInput {
   readonly log: RunLog;
   readonly documents: DocumentSource;
   readonly commands: Pick<Commands, 'start'>;
+  /** How often it looks at the clock. */
+  readonly tickMs?: number | undefined;
 }
 
 export class Scheduler {
@@ -54,10 +56,10 @@ export class Scheduler {
 
   async #work(): Promise<void> {
     const { signal } = this.#stopped;
-    const { clock } = this.#input.world;
+    const { world, tickMs } = this.#input;
     while (!signal.aborted) {
       await this.#guarded('', () => this.#look());
-      await clock.sleep(tickMs, signal).catch(() => undefined);
+      await world.clock.sleep(tickMs ?? usualTickMs, signal).catch(() => undefined);
     }
   }
 

@@ -252,9 +252,12 @@ class Visit {
     const now = (await this.#log.run(run.definition.runId)) ?? run;
     if (now.pausedBy !== undefined) return { kind: 'paused', by: now.pausedBy };
     if (now.stoppedBy !== undefined) return { kind: 'paused', by: now.stoppedBy };
-    const shut = windowHold(now.definition, this.#world.clock.nowMs(), this.#state.startedMs);
-    if (shut) return shut.hold;
     const view = await this.#world.cluster.view(signal);
+    const cordon = view.nodes.find((node) => node.name === server.node)?.cordon;
+    // Cordoned by a daemon that died before it could say so: it has started, and goes on to its end.
+    const hasStarted = cordon?.kind === 'ours' && cordon.runId === now.definition.runId;
+    const shut = windowHold(now.definition, this.#world.clock.nowMs(), this.#state.startedMs);
+    if (shut && !hasStarted) return shut.hold;
     return budgetHold(now, server.name, downServers(now.definition, view.nodes));
   }
 }

@@ -4,16 +4,19 @@
  * A killed daemon is one whose every port call hangs for ever: it can neither act nor write any more, as after
  * `kill -9`. What it did before stays done, whether or not it got to know.
  */
+import { Commands } from '../../src/engine/commands.ts';
 import { Engine } from '../../src/engine/engine.ts';
 import { RunLog } from '../../src/engine/run-log.ts';
 import { createOperations } from '../../src/engine/run-operations.ts';
 import type { Operations } from '../../src/engine/operations.ts';
+import { Scheduler } from '../../src/engine/scheduler.ts';
 import type { EngineWorld } from '../../src/engine/world.ts';
 import { EvictMover } from '../../src/movers/evict.ts';
 import { SurgeMover } from '../../src/movers/surge.ts';
 import type { Bmc } from '../../src/ports/bmc.ts';
+import type { Clock } from '../../src/ports/clock.ts';
 import type { Cluster } from '../../src/ports/cluster.ts';
-import type { Documents } from '../../src/ports/documents.ts';
+import type { DocumentSource, Documents } from '../../src/ports/documents.ts';
 import type { Journal } from '../../src/ports/journal.ts';
 import type { Leases } from '../../src/ports/leases.ts';
 import type { Logger } from '../../src/ports/logger.ts';
@@ -54,6 +57,10 @@ export interface Shape {
   /** Put between a daemon and the world; by name of the daemon. */
   readonly tamper?: (daemon: string, doors: Doors) => Doors;
   readonly clusterFaults?: ConstructorParameters<typeof SimulatedCluster>[1];
+  /** How often daemons look after runs and windows; long where weeks have to pass. */
+  readonly sweepMs?: number;
+  /** How far a daemon's clock is from the true time. */
+  readonly clockErrorMs?: (daemon: string) => number;
 }
 
 export interface Daemon {
@@ -120,9 +127,14 @@ export class Simulation {
 
   /** A daemon on the same installation, which may have to die at a certain call of its ports. */
   async startDaemon(name: string, killAt?: KillAt): Promise<Daemon> {
-    const { world, log, operations, life, die } = this.#assemble(name, killAt);
-    const engine = new Engine(world, log, { sites: ['default'], sweepMs: 10_000 });
+    const { world, log, documents, operations, life, die } = this.#assemble(name, killAt);
+    const { plan, sweepMs } = this.#shape;
+    const engine = new Engine(world, log, { sites: ['default'], sweepMs: sweepMs ?? 10_000 });
     await engine.start();
+    if (plan.spec.schedule) {
+      const commands = new Commands(world, log, documents);
+      new Scheduler({ world, log, documents, commands, tickMs: sweepMs }).start();
+    }
     const daemon = { name, operations, engine, calls: () => life.calls, kill: die, isKilled: () => life.killed };
     this.daemons.push(daemon);
     return daemon;
@@ -158,7 +170,7 @@ export class Simulation {
     const bmcs = new Map(this.inventory.map(({ name: server }) => [server, mortal(doors.bmcOf(server))]));
     const shells = new Map(this.inventory.map(({ name: server }) => [server, mortal(doors.shellOf(server))]));
     const world: EngineWorld = {
-      clock: mortal(this.clock),
+      clock: mortal(this.#clockOf(name)),
       random,
       logger,
       cluster,
@@ -174,7 +186,7 @@ export class Simulation {
     const log = new RunLog(world.journal, world.clock);
     const documents = { read: () => Promise.resolve(this.#documents()) };
     const operations = createOperations({ world, log, documents, describeStore: () => Promise.resolve('memory') });
-    return { world, log, operations, life, die };
+    return { world, log, documents, operations, life, die };
   }
 
   /** Lets virtual time pass until this has settled. */
@@ -194,6 +206,17 @@ export class Simulation {
 
   async runToEnd(limitMs = 48 * 3_600_000): Promise<'done' | 'idle' | 'late'> {
     return this.clock.run(() => this.hasEnded, this.clock.nowMs() + limitMs);
+  }
+
+  /** Wrong by as much as the test says just now. */
+  #clockOf(daemon: string): Clock {
+    const { clock } = this;
+    const { clockErrorMs } = this.#shape;
+    if (!clockErrorMs) return clock;
+    return {
+      nowMs: () => clock.nowMs() + clockErrorMs(daemon),
+      sleep: (durationMs, signal) => clock.sleep(durationMs, signal),
+    };
   }
 
   #doors(name: string): Doors {
@@ -226,6 +249,7 @@ export class Simulation {
 interface Assembled {
   readonly world: EngineWorld;
   readonly log: RunLog;
+  readonly documents: DocumentSource;
   readonly operations: Operations;
   readonly life: Life;
   readonly die: () => void;
