@@ -5,11 +5,12 @@
  * Each rung is recorded before it is tried and tried once. Power goes off, is read to be off, and only then goes on; the
  * "on" is recorded before it is asked for, and a second one in the same rung cannot be written.
  */
-import { MaintenanceError } from '../errors/maintenance-error.ts';
+import { MaintenanceError, unreachable } from '../errors/maintenance-error.ts';
 import type { BootFacts } from '../ports/shell.ts';
 import type { Rung } from '../spec/playbook.ts';
 import type { ProgramStep } from '../workflow/definition.ts';
 import type { Evidence } from '../workflow/events.ts';
+import { powerNeed } from '../workflow/power.ts';
 import type { RebootLog } from '../workflow/server-state.ts';
 import { assertEmpty } from './emptiness.ts';
 import { finished, lengthText, working, type StepContext, type StepResult } from './step.ts';
@@ -121,6 +122,7 @@ async function continueSsh(
   facts: BootFacts | undefined,
 ): Promise<StepResult> {
   if (!facts) return working(lookAgainMs(rung.atMs, context));
+  await assertEmpty(context);
   try {
     await context.shell.requestReboot(rung.commandId, context.signal);
   } catch (error) {
@@ -137,21 +139,24 @@ function lookAgainMs(sinceMs: number, context: StepContext): number {
 
 async function continuePower(step: Reboot, rung: Rung, log: RebootLog, context: StepContext): Promise<StepResult> {
   const { bmc, signal } = context;
-  const askedOn = log.power.some((entry) => entry.kind === 'asked' && entry.state === 'on');
   const seenOff = log.power.some((entry) => entry.kind === 'seen' && entry.state === 'off');
-  const power = await bmc.readPower(signal);
-  if (askedOn) {
-    // Recorded, and still off: the request was lost, by a crash or by the BMC. Asking for "on" again cycles nothing.
-    if (power === 'off') await bmc.requestPower('on', signal);
-    return working(pollMs);
+  const need = powerNeed(log, await bmc.readPower(signal));
+  switch (need) {
+    case 'none':
+      return working(pollMs);
+    case 'onAgain':
+      await bmc.requestPower('on', signal);
+      return working(pollMs);
+    case 'on':
+      if (!seenOff) await context.record({ kind: 'powerSeen', step: step.id, state: 'off' });
+      await context.record({ kind: 'powerAsked', step: step.id, request: 'on' });
+      await bmc.requestPower('on', signal);
+      return working(pollMs);
+    case 'off':
+      return askForOff(step, rung, log, context);
+    default:
+      return unreachable(need);
   }
-  if (power === 'off') {
-    if (!seenOff) await context.record({ kind: 'powerSeen', step: step.id, state: 'off' });
-    await context.record({ kind: 'powerAsked', step: step.id, request: 'on' });
-    await bmc.requestPower('on', signal);
-    return working(pollMs);
-  }
-  return askForOff(step, rung, log, context);
 }
 
 /** Power is on and "on" was never asked for in this rung, so an earlier "off" has had no effect: asking again is no second cycle. */
@@ -160,6 +165,8 @@ async function askForOff(step: Reboot, rung: Rung, log: RebootLog, context: Step
   const againMs = Math.min(askAgainMs, step.timeoutMs / 4);
   const isFresh = lastAsk !== undefined && context.clock.nowMs() - lastAsk.atMs < againMs;
   if (isFresh) return working(pollMs);
+  // Minutes may lie between the first look and this rung, and the system may be up all the while.
+  await assertEmpty(context);
   await context.record({ kind: 'powerAsked', step: step.id, request: 'off' });
   await context.bmc.requestPower(rung === 'bmc-soft' ? 'soft' : 'off', context.signal);
   return working(pollMs);
