@@ -1,6 +1,6 @@
 /**
  * The invariants of `architecture.md`, checked on the world itself while a simulation runs: at every cordon, eviction,
- * reboot and power request, after every journal entry, and at the end. Number 5, the window, comes with windows.
+ * reboot and power request, after every journal entry, and at the end.
  *
  * It reads journal and world by itself (`records.ts`) instead of asking the engine's own state, and counts what it looked
  * at, so that a check that never looked fails.
@@ -20,12 +20,14 @@ import { checkEnd } from './ends.ts';
 import type { Doors, Simulation } from './harness.ts';
 import { watchPlacement } from './placement.ts';
 import { Records, type RunRecord } from './records.ts';
+import { watchWindows } from './window-checker.ts';
 
 export type Invariant =
   | '1 budget'
   | '2 lease'
   | '3 protected pods'
   | '4 uncordon'
+  | '5 window'
   | '6 moved once'
   | '7 one power cycle'
   | '8 failed keeps its place'
@@ -56,6 +58,7 @@ export class Checker {
     this.#simulation = simulation;
     this.#observer = new SimulatedCluster(simulation.world.api);
     watchPlacement(simulation, this.records, this.look);
+    watchWindows(simulation, (holds, text) => this.look('5 window', holds, text));
   }
 
   /** Goes around a daemon's doors: looks before each effect. What stands between engine and checker may lie; this sees the world. */

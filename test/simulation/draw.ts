@@ -100,3 +100,14 @@ export function drawPlaybook({ chance }: Drawn): Playbook {
     ],
   });
 }
+
+/** From a chance of its own, so that the stories of all other seeds stay what they are. */
+export function drawSchedule(seed: number): Record<string, unknown> {
+  const { chance, between } = draw(seed + 5_005);
+  if (!chance(0.2)) return {};
+  const windows = [
+    { opens: `${between(0, 59)} */${between(3, 6)} * * *`, lasts: `${between(90, 170)}m`, timeZone: 'Europe/Berlin' },
+  ];
+  const freeze = { from: '2026-11-23', to: '2026-11-23', timeZone: 'Europe/Berlin', reason: 'freeze' };
+  return { schedule: { windows, estimate: `${between(10, 60)}m`, ...(chance(0.3) ? { blackouts: [freeze] } : {}) } };
+}

@@ -4,7 +4,7 @@
  */
 import { Checker } from './checker.ts';
 import { Disturbances } from './disturbances.ts';
-import { draw, drawPlan, drawPlaybook, drawServers, drawWorkloads, type Drawn } from './draw.ts';
+import { draw, drawPlan, drawPlaybook, drawSchedule, drawServers, drawWorkloads, type Drawn } from './draw.ts';
 import { plan, Simulation, type Doors, type KillAt } from './harness.ts';
 import { MaintenanceError } from '../../src/errors/maintenance-error.ts';
 import type { Operations } from '../../src/engine/operations.ts';
@@ -67,11 +67,14 @@ export async function tell(seed: number, lie: Lie = (doors) => doors): Promise<S
 function simulate(seed: number, drawn: Drawn, checker: Checker, lie: Lie): Simulation {
   const { chance, random } = drawn;
   const rate = chance(0.5) ? 0 : random.next() * 0.05;
+  const schedule = drawSchedule(seed);
   const simulation: Simulation = new Simulation({
     seed,
     servers: drawServers(drawn),
     workloads: drawWorkloads(drawn),
-    plan: plan(drawPlan(drawn)),
+    plan: plan({ ...drawPlan(drawn), ...schedule }),
+    // Hours pass until a window opens.
+    ...('schedule' in schedule ? { sweepMs: 60_000 } : {}),
     playbook: drawPlaybook(drawn),
     clusterFaults: { faults: { random: new SeededRandom(seed + 9), rate, answerLostRate: rate / 4 } },
     tamper: (daemon, doors) => lie(checker.watch(daemon, doors), simulation),

@@ -1,8 +1,8 @@
 /**
  * Invariant 5: never start a server outside its window, in a blackout, or when it is not predicted to finish in time.
  *
- * It has its own, simple idea of a window (one time on some weekdays, whole days as blackouts), so that a mistake in
- * `src/schedule` is none of its own. It looks at every cordon in the world and at every place that is given out.
+ * It has its own, simple idea of windows (times on weekdays that do not overlap, whole days as blackouts), so that a
+ * mistake in `src/schedule` is none of its own. It looks at every cordon in the world and at every place that is given out.
  */
 import { parseNode } from '../../src/cluster/parse.ts';
 import type { Schedule } from '../../src/schedule/schedule.ts';
@@ -64,9 +64,11 @@ function closingOf({ windows, blackouts }: Schedule, nowMs: number): number | un
     return [0, 1].flatMap((ago) => {
       const date = today.subtract({ days: ago });
       if (opens.weekdays && !opens.weekdays.includes(date.dayOfWeek)) return [];
-      const plainTime = Temporal.PlainTime.from({ hour: opens.hours[0] ?? 0, minute: opens.minutes[0] ?? 0 });
-      const opensMs = date.toZonedDateTime({ timeZone, plainTime }).epochMilliseconds;
-      return opensMs <= nowMs && nowMs < opensMs + lastsMs ? [opensMs + lastsMs] : [];
+      const times = opens.hours.flatMap((hour) => opens.minutes.map((minute) => ({ hour, minute })));
+      return times.flatMap((plainTime) => {
+        const opensMs = date.toZonedDateTime({ timeZone, plainTime }).epochMilliseconds;
+        return opensMs <= nowMs && nowMs < opensMs + lastsMs ? [opensMs + lastsMs] : [];
+      });
     });
   });
   return closings.length > 0 ? Math.max(...closings) : undefined;
