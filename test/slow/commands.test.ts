@@ -83,6 +83,13 @@ function machineOf(name: string): Machine {
   return machine;
 }
 
+/** Evictions are put off by the API until they are let go: time for a person to come in between, however slow. */
+function holdEvictions(): { letGo(): void } {
+  const { faults } = installation.lab.kubernetes;
+  faults.arm({ kind: 'status', status: 429, retryAfterSeconds: 1 }, { method: 'POST', path: /eviction/ }, 100_000);
+  return { letGo: () => faults.clear() };
+}
+
 function isCordoned(name: string): boolean {
   return installation.traces().cordonedNow.includes(name);
 }
@@ -121,18 +128,23 @@ describe('before a run', () => {
 
 describe('pause and resume', () => {
   it('stops before the cordon, then before servicing, and goes on when asked to', async () => {
+    // It answers nothing over SSH meanwhile, so it cannot run away from us.
+    machineOf('node-1').faults.sshHangs = true;
     const runId = await start('pausing');
     await good('pause', runId);
+    machineOf('node-1').faults.sshHangs = false;
     expect(await refused(4, 'pause', runId)).toContain('paused already');
     const early = await untilServer(runId, 'node-1', ({ hold }) => hold.kind === 'paused');
     expect(['pending', 'preparing', 'cordoning']).toContain(early.phase);
     expect((await good('status', runId)).stdout).toMatch(/paused/i);
     await sleep(3_000);
     expect(isCordoned('node-1')).toBe(false);
+    const evictions = holdEvictions();
     await good('resume', runId);
     expect(await refused(4, 'resume', runId)).toContain('is not paused');
     await untilServer(runId, 'node-1', ({ phase }) => phase === 'evacuating');
     await good('pause', runId);
+    evictions.letGo();
     await untilServer(runId, 'node-1', ({ hold, phase }) => hold.kind === 'paused' && phase !== 'cordoning');
     await sleep(3_000);
     // Empty and out of scheduling, but nothing was done to it that could not be taken back.
@@ -169,12 +181,14 @@ describe('approve', () => {
 
 describe('stop', () => {
   it('brings back what can be brought back, and asks before', async () => {
+    const evictions = holdEvictions();
     const runId = await start('stopping');
     await untilServer(runId, 'node-4', ({ phase }) => phase === 'evacuating');
     expect(isCordoned('node-4')).toBe(true);
     expect(await refused(2, 'stop', runId)).toContain('--yes');
     expect(await refused(4, 'power', 'node-4', 'cycle', '--yes')).toMatch(/lease\/held|is being worked on/);
     await good('stop', runId, '--yes');
+    evictions.letGo();
     expect(await runEnded(client, runId, 60_000)).toMatchObject({
       status: 'undone',
       reason: expect.stringContaining('stopped by') as string,

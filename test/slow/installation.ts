@@ -29,6 +29,7 @@ export interface InstallationOptions {
   readonly plan?: Readonly<Record<string, unknown>>;
   /** For each rung of the reboot ladder. */
   readonly rungTimeout?: string;
+  readonly ladder?: readonly string[];
   readonly seed?: number;
 }
 
@@ -265,11 +266,13 @@ export async function runEnded(client: ApiClient, runId: string, timeoutMs: numb
 }
 
 /** The project's own playbook with less patience, and a plan for all servers of the lab. */
-async function writeDocuments(folder: string, { plan = {}, rungTimeout = '6s' }: InstallationOptions): Promise<void> {
+async function writeDocuments(folder: string, options: InstallationOptions): Promise<void> {
+  const { plan = {}, rungTimeout = '6s', ladder = ['ssh', 'bmc-soft', 'bmc-cycle'] } = options;
   await mkdir(folder, { recursive: true });
   const playbook = await readFile(path.join(projectRoot, 'playbooks', 'kernel-update.yaml'), 'utf8');
-  const quick = playbook.replace('timeout: 20m', `timeout: ${rungTimeout}`);
-  if (quick === playbook) throw new Error('the playbook has no timeout to shorten any more');
+  const reboot = 'ladder: [ssh, bmc-soft, bmc-cycle]\n        timeout: 20m';
+  if (!playbook.includes(reboot)) throw new Error('the playbook reboots in another way by now');
+  const quick = playbook.replace(reboot, `ladder: [${ladder.join(', ')}]\n        timeout: ${rungTimeout}`);
   await writeFile(path.join(folder, 'kernel-update.yaml'), quick);
   const spec = {
     playbook: 'kernel-update',

@@ -111,7 +111,8 @@ class Searcher {
   async #watch(): Promise<void> {
     for (let round = 0; !this.#isOver; round += 1) {
       for (const { pid, arguments: words } of await allProcesses()) {
-        const name = path.basename(words[0] ?? '');
+        // Redis writes a title over its arguments, all in one.
+        const name = path.basename((words[0] ?? '').split(' ')[0] ?? '');
         this.programs.set(name, (this.programs.get(name) ?? new Set()).add(pid));
         this.look(`the arguments of ${name}`, words.join('\0'));
       }
