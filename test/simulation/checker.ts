@@ -14,6 +14,7 @@ import type { Journal } from '../../src/ports/journal.ts';
 import type { Shell, ShellCommand } from '../../src/ports/shell.ts';
 import { SimulatedCluster } from '../../src/simulator/cluster.ts';
 import { kinds } from '../../src/simulator/kubernetes/kinds.ts';
+import type { NodeObject } from '../../src/simulator/kubernetes/objects.ts';
 import { diskOf } from '../../src/simulator/shell.ts';
 import { around } from './around.ts';
 import { checkEnd } from './ends.ts';
@@ -59,6 +60,14 @@ export class Checker {
     this.#observer = new SimulatedCluster(simulation.world.api);
     watchPlacement(simulation, this.records, this.look);
     watchWindows(simulation, (holds, text) => this.look('5 window', holds, text));
+    simulation.world.api.store.subscribe(({ kind, object, previous }) => {
+      if (kind !== kinds.nodes) return;
+      const [before, now] = [previous as NodeObject | undefined, object as NodeObject];
+      const isLifted = before?.spec.unschedulable === true && now.spec.unschedulable !== true;
+      // Whoever lifts the cordon of somebody else takes it off this list first.
+      const isForeign = this.foreignCordons.has(now.metadata.name);
+      if (isLifted) this.look('4 uncordon', !isForeign, () => `${now.metadata.name} was cordoned by somebody else`);
+    });
   }
 
   /** Goes around a daemon's doors: looks before each effect. What stands between engine and checker may lie; this sees the world. */
@@ -150,7 +159,7 @@ export class Checker {
       },
       uncordon: async (node, runId) => {
         this.#holdsLease(daemon, String(node), 'uncordon');
-        return this.#checkUncordon(String(node), String(runId));
+        await this.#checkUncordon(String(node), String(runId));
       },
       evict: async (pod) => {
         const { uid, name, namespace } = pod as { uid: string; name: string; namespace: string };
@@ -195,8 +204,7 @@ export class Checker {
     }
   }
 
-  /** What is lifted, and whether it may be; and afterwards whether nothing else was. */
-  async #checkUncordon(node: string, runId: string): Promise<() => Promise<void>> {
+  async #checkUncordon(node: string, runId: string): Promise<void> {
     const before = (await this.view()).nodes.find((candidate) => candidate.name === node)?.cordon;
     const run = this.records.run(runId);
     const record = run?.servers.get(node);
@@ -206,11 +214,6 @@ export class Checker {
       const isAllowed = !record.isTouched || record.isVerified;
       this.look('4 uncordon', isAllowed, () => `${node} uncordoned before verification`);
     }
-    return async () => {
-      const after = (await this.view()).nodes.find((candidate) => candidate.name === node)?.cordon;
-      const isForeign = before?.kind === 'foreign' || (before?.kind === 'ours' && before.runId !== runId);
-      this.look('4 uncordon', !isForeign || after?.kind !== 'none', () => `${node} was cordoned by somebody else`);
-    };
   }
 
   /** Verification that is only written down is none. */

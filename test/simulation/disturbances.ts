@@ -9,6 +9,7 @@ import type { Operations } from '../../src/engine/operations.ts';
 import { ApiClient } from '../../src/simulator/cluster-client.ts';
 import { adminUser } from '../../src/simulator/kubernetes/access.ts';
 import { kinds } from '../../src/simulator/kubernetes/kinds.ts';
+import { buildWorkload } from '../../src/simulator/workloads.ts';
 import type { Machine } from '../../src/simulator/machine.ts';
 import type { Checker } from './checker.ts';
 import type { Drawn } from './draw.ts';
@@ -53,6 +54,7 @@ export class Disturbances {
       [5, () => this.#drawPerson()],
       [2, () => this.#drawCordon()],
       [2, () => this.#drawUncordon()],
+      [2, () => this.#drawStrayPod()],
       [1, () => this.#drawPower()],
       [2, () => this.#drawSilence()],
       [2, () => this.#drawJournal()],
@@ -145,13 +147,35 @@ export class Disturbances {
   #drawUncordon(): () => void {
     const pick = this.#drawn.random.next();
     return () => {
-      const names = this.#simulation.inventory.map(({ name }) => name);
-      const ours = names.filter((name) => this.#cordoned(name).isCordoned && this.#cordoned(name).owner !== undefined);
+      const ours = this.#ours();
       const server = ours[Math.floor(pick * ours.length)];
       if (server === undefined) return;
       this.#setCordon(server, null);
       this.#count('foreign uncordon');
     };
+  }
+
+  /** Somebody binds a pod to a node by name, past scheduler and cordon, and takes it away again later. */
+  #drawStrayPod(): () => void {
+    const [pick, forMs] = [this.#drawn.random.next(), this.#drawn.between(10, 900) * 1_000];
+    return () => {
+      const ours = this.#ours();
+      const node = ours[Math.floor(pick * ours.length)];
+      if (node === undefined) return;
+      this.#count('stray pod');
+      const name = `stray-${this.counts['stray pod']}`;
+      const { api } = this.#simulation.world;
+      buildWorkload(api.registry, { kind: 'pod', name, node });
+      this.#at(forMs, () => {
+        new ApiClient(api, adminUser).ask('DELETE', `/api/v1/namespaces/default/pods/${name}`);
+      });
+    };
+  }
+
+  /** Servers that a run has cordoned just now. */
+  #ours(): string[] {
+    const names = this.#simulation.inventory.map(({ name }) => name);
+    return names.filter((name) => this.#cordoned(name).isCordoned && this.#cordoned(name).owner !== undefined);
   }
 
   #drawPower(): () => void {

@@ -95,11 +95,14 @@ function drawKill({ chance, between }: Drawn): KillAt | undefined {
 /** What a daemon has kept in mind all the while is what the journal tells somebody who has just come. */
 async function compareMemories(simulation: Simulation, checker: Checker, runId: string): Promise<void> {
   const told = await patiently(simulation, () => simulation.startConsole('fresh').run(runId));
-  for (const { name, operations, isKilled } of simulation.daemons) {
-    if (isKilled()) continue;
-    const kept = await patiently(simulation, () => operations.run(runId));
+  for (const daemon of simulation.daemons.filter((candidate) => !candidate.isKilled())) {
+    const kept = await patiently(simulation, () => daemon.operations.run(runId));
     const isSame = JSON.stringify(kept) === JSON.stringify(told);
-    checker.look('10 journal alone', isSame, () => `${name} remembers of ${runId} what the journal does not say`);
+    checker.look(
+      '10 journal alone',
+      isSame,
+      () => `${daemon.name} remembers of ${runId} what the journal does not say`,
+    );
   }
 }
 

@@ -6,5 +6,5 @@ it('1,000 random runs keep every invariant (seeds 1 to 1,000)', { timeout: 1_800
   const swarm = await tellMany(1, 1_000);
   console.log(swarm.summary);
   expect(swarm.bad).toEqual([]);
-  expect(Object.keys(swarm.looks)).toHaveLength(9);
+  expect(Object.keys(swarm.looks)).toHaveLength(10);
 });

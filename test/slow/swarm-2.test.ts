@@ -6,5 +6,5 @@ it('1,000 random runs keep every invariant (seeds 1,001 to 2,000)', { timeout: 1
   const swarm = await tellMany(1_001, 1_000);
   console.log(swarm.summary);
   expect(swarm.bad).toEqual([]);
-  expect(Object.keys(swarm.looks)).toHaveLength(9);
+  expect(Object.keys(swarm.looks)).toHaveLength(10);
 });
