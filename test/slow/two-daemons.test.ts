@@ -86,7 +86,7 @@ async function startPair(installation: Installation) {
   installation.onStop(async () => redis.disconnect());
   const start = (name: string) => installation.startDaemon({ name, env });
   const [first, second] = await Promise.all([start('first'), start('second')]);
-  return { first, second, redis, start };
+  return { first, second, redis };
 }
 
 describe('two daemons on one Redis', () => {
