@@ -33,7 +33,7 @@ export class Engine {
   readonly #broken = new Set<string>();
   #sweeps = 0;
   #sweeping: Promise<void> | undefined;
-  readonly #queues = new Map<string, { stop(): Promise<void> }>();
+  readonly #queues = new Map<string, Promise<{ stop(): Promise<void> }>>();
 
   constructor(world: EngineWorld, log: RunLog, options: EngineOptions) {
     this.#world = world;
@@ -52,12 +52,21 @@ export class Engine {
   async stop(): Promise<void> {
     this.#stopped.abort(new MaintenanceError('lease/lost', 'retry', 'the daemon is shutting down'));
     await this.#sweeping;
-    await Promise.all([...this.#queues.values()].map((queue) => queue.stop()));
+    await Promise.all([...this.#queues.values()].map(async (queue) => (await queue).stop()));
   }
 
+  /** Once per site, also when two runs ask for it at the same moment. */
   async #listen(site: string): Promise<void> {
-    if (this.#queues.has(site)) return;
-    this.#queues.set(site, await this.#world.wakeUps.work([site], (target, signal) => this.#handle(target, signal)));
+    const known = this.#queues.get(site);
+    const queue = known ?? this.#world.wakeUps.work([site], (target, signal) => this.#handle(target, signal));
+    this.#queues.set(site, queue);
+    try {
+      await queue;
+    } catch (error) {
+      // Forgotten, so that the next look tries anew.
+      this.#queues.delete(site);
+      throw error;
+    }
   }
 
   /** A site that came into the inventory after the daemon's start is worked for like any other. */
