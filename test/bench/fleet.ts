@@ -7,6 +7,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { createWriteStream, existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { waitUntilGone } from '../../src/adapters/system/processes.ts';
 import { SystemClock, SystemRandom } from '../../src/adapters/system/system-clock.ts';
 import { ApiClient } from '../../src/api/client.ts';
 import { parseAddress } from '../../src/api/transport.ts';
@@ -81,7 +82,7 @@ spec:
     - ssh: { timeout: 1m, run: 'true' }
 `;
 
-function plan(atOnce: string | number): string {
+function plan(atOnce: number): string {
   return `
 apiVersion: pitcrew.dev/v1
 kind: MaintenancePlan
@@ -98,12 +99,14 @@ export interface Daemon {
   readonly client: ApiClient;
   readonly pid: number;
   readonly redisPid: number;
+  /** What it wrote last, for the person who has to find out why it failed. */
+  logTail(): Promise<string>;
   stop(): Promise<void>;
 }
 
 export interface DaemonStart {
   readonly folder: string;
-  readonly atOnce: string | number;
+  readonly atOnce: number;
   readonly lab: Lab;
   readonly signal: AbortSignal;
   /** More arguments for Node, e.g. for a profile. */
@@ -132,7 +135,14 @@ export async function startDaemon({ folder, atOnce, lab, signal, nodeArguments =
     const address = parseAddress(path.join(data, 'daemon.sock'));
     const client = new ApiClient({ address, token, by: 'bench', signal });
     const redisPid = Number(await readFile(path.join(data, 'redis', 'redis.pid'), 'utf8'));
-    return { client, pid: child.pid ?? 0, redisPid, stop: () => stopDaemon(child) };
+    const stop = async (): Promise<void> => {
+      await stopDaemon(child);
+      // A daemon that was ended by force leaves its Redis to the next one, and here there is none.
+      if (await waitUntilGone(redisPid, 1_000)) return;
+      process.kill(redisPid, 'SIGKILL');
+    };
+    const logTail = async (): Promise<string> => (await readFile(log, 'utf8')).slice(-2_000);
+    return { client, pid: child.pid ?? 0, redisPid, logTail, stop };
   } catch (error) {
     await stopDaemon(child);
     throw error;

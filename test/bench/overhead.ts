@@ -11,27 +11,26 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Lab } from '../../src/lab/lab.ts';
 import { bareProtocolsMs } from './bare.ts';
-import { startDaemon, startFleet } from './fleet.ts';
+import { startDaemon, startFleet, type Daemon } from './fleet.ts';
 import { measure, medianOf } from './measure.ts';
 import { definition, overheadTable, phaseTable, usageTable, type Row } from './report.ts';
 
 interface Size {
   readonly servers: number;
   readonly bootMs: number;
-  /** How many at once; a run for each. */
-  readonly atOnce: readonly number[];
+  readonly atOnce: number;
 }
 
 /** A hundred take long enough to boot that for a while all of them wait. */
 const fullSizes: readonly Size[] = [
-  { servers: 1, bootMs: 3_000, atOnce: [1] },
-  { servers: 10, bootMs: 5_000, atOnce: [10] },
-  { servers: 100, bootMs: 45_000, atOnce: [100] },
-  { servers: 100, bootMs: 5_000, atOnce: [20] },
+  { servers: 1, bootMs: 3_000, atOnce: 1 },
+  { servers: 10, bootMs: 5_000, atOnce: 10 },
+  { servers: 100, bootMs: 45_000, atOnce: 100 },
+  { servers: 100, bootMs: 5_000, atOnce: 20 },
 ];
 const quickSizes: readonly Size[] = [
-  { servers: 1, bootMs: 1_000, atOnce: [1] },
-  { servers: 5, bootMs: 1_000, atOnce: [5] },
+  { servers: 1, bootMs: 1_000, atOnce: 1 },
+  { servers: 5, bootMs: 1_000, atOnce: 5 },
 ];
 const runMs = 240_000;
 /** Of the time that the protocols alone take; servers at once share two cores with each other and with the lab. */
@@ -52,35 +51,33 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 function sizes(): readonly Size[] {
   if (values.quick) return quickSizes;
   const wanted = values.fleets?.split(',').map(Number);
-  return wanted ? fullSizes.filter(({ servers }) => wanted.includes(servers)) : fullSizes;
+  const chosen = wanted ? fullSizes.filter(({ servers }) => wanted.includes(servers)) : fullSizes;
+  if (chosen.length === 0) throw new Error('--fleets takes any of 1, 10 and 100, separated by commas');
+  return chosen;
 }
 
-async function measureSize({ servers, bootMs, atOnce }: Size, parent: string): Promise<Row[]> {
-  const folder = path.join(parent, `${servers}-${atOnce.join('-')}`);
+async function measureSize({ servers, bootMs, atOnce }: Size, parent: string): Promise<Row> {
+  const folder = path.join(parent, `${servers}-${atOnce}`);
   const { signal } = interruption;
-  const rows: Row[] = [];
   let lab: Lab | undefined;
+  let daemon: Daemon | undefined;
   try {
-    console.error(`${servers} servers: starting the lab`);
+    console.error(`${servers} servers, ${atOnce} at once: starting the lab`);
     lab = await startFleet({ size: servers, bootMs, folder });
     signal.throwIfAborted();
     const bareMs = await bareProtocolsMs(lab, signal);
-    for (const count of atOnce) {
-      console.error(`${servers} servers, ${count} at once: running`);
-      const profile = values['cpu-prof'];
-      const nodeArguments = profile === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', path.resolve(profile)];
-      const ours = path.join(folder, `at-once-${count}`);
-      const daemon = await startDaemon({ folder: ours, atOnce: count, lab, signal, nodeArguments });
-      try {
-        rows.push({ servers, atOnce: count, bareMs, measured: await measure(lab, daemon, runMs, signal) });
-      } finally {
-        await daemon.stop();
-      }
-    }
+    console.error(`${servers} servers, ${atOnce} at once: running`);
+    const profile = values['cpu-prof'];
+    const nodeArguments = profile === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', path.resolve(profile)];
+    daemon = await startDaemon({ folder, atOnce, lab, signal, nodeArguments });
+    return { servers, atOnce, bareMs, measured: await measure(lab, daemon, runMs, signal) };
+  } catch (error) {
+    if (daemon && !signal.aborted) console.error(await daemon.logTail());
+    throw error;
   } finally {
+    await daemon?.stop();
     await lab?.stop();
   }
-  return rows;
 }
 
 function complaints(rows: readonly Row[]): string[] {
@@ -98,7 +95,7 @@ function complaints(rows: readonly Row[]): string[] {
 const folder = await mkdtemp(path.join(tmpdir(), 'pitcrew-bench-'));
 try {
   const rows: Row[] = [];
-  for (const size of sizes()) rows.push(...(await measureSize(size, folder)));
+  for (const size of sizes()) rows.push(await measureSize(size, folder));
   console.log([...definition, ''].join('\n'));
   console.log([overheadTable(rows), phaseTable(rows), usageTable(rows)].join('\n\n'));
   const found = values.quick ? complaints(rows) : [];
