@@ -34,7 +34,8 @@ export async function advanceReboot(step: Reboot, context: StepContext): Promise
   const log = context.state.reboots[step.id] ?? { rungs: [], power: [] };
   const rung = log.rungs.at(-1);
   if (!rung) return startRung(step, context, 0);
-  if (context.clock.nowMs() - rung.atMs >= boundMs(step, rung.rung, log)) {
+  if (context.clock.nowMs() >= deadlineMs(step, log, before)) {
+    if (await isUntried(log, before, facts, context)) return giveLateTurn(step, log, context);
     const next = log.rungs.length;
     return next < step.ladder.length ? startRung(step, context, next) : giveUp(step, context);
   }
@@ -99,12 +100,34 @@ async function tryFacts(step: Reboot, context: StepContext): Promise<BootFacts |
   }
 }
 
-/** How long this rung may take: the plan's time to come back, counted anew once the power was seen to go on. */
-function boundMs(step: Reboot, rung: Rung, log: RebootLog): number {
-  const startMs = log.rungs.at(-1)?.atMs ?? 0;
+/** When this rung has had its time: the plan's time to come back, counted anew once "on" was asked for. */
+function deadlineMs(step: Reboot, log: RebootLog, before: Evidence): number {
+  const { rung, atMs } = log.rungs.at(-1) ?? { rung: 'ssh', atMs: 0 };
   const onMs = log.power.find((entry) => entry.kind === 'asked' && entry.state === 'on')?.atMs;
-  if (onMs !== undefined) return onMs - startMs + step.timeoutMs;
-  return rung === 'bmc-soft' ? Math.min(softOffMs, step.timeoutMs) : step.timeoutMs;
+  if (onMs !== undefined) return onMs + step.timeoutMs;
+  const hasLateTurn = before['lateRung'] === log.rungs.length;
+  const startMs = hasLateTurn ? Math.max(atMs, Number(before['lateMs'])) : atMs;
+  return startMs + (rung === 'bmc-soft' ? Math.min(softOffMs, step.timeoutMs) : step.timeoutMs);
+}
+
+/** Written down, and then no daemon was there to ask: its time has run out without a try. */
+async function isUntried(
+  log: RebootLog,
+  before: Evidence,
+  facts: BootFacts | undefined,
+  context: StepContext,
+): Promise<boolean> {
+  const rung = log.rungs.at(-1);
+  if (!rung || before['lateRung'] === log.rungs.length) return false;
+  if (rung.rung !== 'ssh') return log.power.length === 0;
+  return facts !== undefined && (await context.shell.statusOf(rung.commandId, context.signal)) === 'unknown';
+}
+
+/** Once per rung, and written down, so that it cannot go on for ever. */
+async function giveLateTurn(step: Reboot, log: RebootLog, context: StepContext): Promise<StepResult> {
+  const facts = { lateRung: log.rungs.length, lateMs: context.clock.nowMs() };
+  await context.record({ kind: 'noted', step: step.id, facts });
+  return working(0);
 }
 
 async function startRung(step: Reboot, context: StepContext, index: number): Promise<StepResult> {
