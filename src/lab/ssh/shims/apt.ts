@@ -47,8 +47,8 @@ simulation() {
 fetch() {
   [ -e "$archive" ] && return
   line "Need to get 68.8 MB of archives."
-  line "Get:1 http://deb.debian.org/debian bookworm/main amd64 $image amd64 $version [68.8 MB]"
-  line "Get:2 http://deb.debian.org/debian bookworm/main amd64 $wanted amd64 $version [1480 B]"
+  line "Get:1 http://mirror.example/debian bookworm/main amd64 $image amd64 $version [68.8 MB]"
+  line "Get:2 http://mirror.example/debian bookworm/main amd64 $wanted amd64 $version [1480 B]"
   line "Fetched 68.8 MB in 1s (63.1 MB/s)"
   : >"$archive"
 }
@@ -92,7 +92,7 @@ install() {
 case $verb in
   update)
     need_root
-    line 'Hit:1 http://deb.debian.org/debian bookworm InRelease'
+    line 'Hit:1 http://mirror.example/debian bookworm InRelease'
     line 'Get:2 http://security.debian.org/debian-security bookworm-security InRelease [48.0 kB]'
     line 'Fetched 48.0 kB in 0s (312 kB/s)'
     line 'Reading package lists...'
