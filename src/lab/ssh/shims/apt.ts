@@ -93,7 +93,7 @@ case $verb in
   update)
     need_root
     line 'Hit:1 http://mirror.example/debian bookworm InRelease'
-    line 'Get:2 http://security.debian.org/debian-security bookworm-security InRelease [48.0 kB]'
+    line 'Get:2 http://mirror.example/debian-security bookworm-security InRelease [48.0 kB]'
     line 'Fetched 48.0 kB in 0s (312 kB/s)'
     line 'Reading package lists...'
     ;;
