@@ -3,6 +3,7 @@
  *
  * Pure. It never touches a server; it hands out places, and a server without a place does nothing.
  */
+import { admit, queuesOf, sayRefusal, type Places, type Refusal, type Refuses } from './admission.ts';
 import type { RunServer } from './definition.ts';
 import type { RunEvent } from './events.ts';
 import { isSameHold, noHold, type Hold } from './hold.ts';
@@ -14,6 +15,8 @@ export interface RunObservation {
   readonly nowMs: number;
   /** Targets whose node is not Ready, cordoned or missing, whatever the reason. */
   readonly down: ReadonlySet<string>;
+  /** Whether what has to move off a server would find no place; left out: nobody asks. */
+  readonly refuses?: Refuses | undefined;
 }
 
 export interface RunDecision {
@@ -41,9 +44,10 @@ function isSettled(state: RunState, server: string): boolean {
   return outcome === 'done' || outcome === 'skipped';
 }
 
+/** In the order in which they are to start. */
 function waveServers(state: RunState, wave: number): RunServer[] {
-  const names = new Set(state.definition.waves[wave]?.servers);
-  return state.definition.servers.filter((server) => names.has(server.name));
+  const byName = new Map(state.definition.servers.map((server) => [server.name, server]));
+  return (state.definition.waves[wave]?.servers ?? []).flatMap((name) => byName.get(name) ?? []);
 }
 
 function stopReason(state: RunState): string {
@@ -122,17 +126,17 @@ function fillWave(state: RunState, wave: number, active: readonly string[], obse
   if (state.pausedBy !== undefined) return { events: holdChange(state, { kind: 'paused', by: state.pausedBy }) };
 
   const started: RunEvent[] = state.waves[wave]?.kind === 'pending' ? [{ kind: 'waveStarted', wave }] : [];
-  const { admitted, refusal } = admit(state, waiting, active, observation.down);
+  const { admitted, refusal } = admit(queuesOf(waiting), placesOf(state, active, observation), observation.refuses);
   const admissions = admitted.map((server): RunEvent => ({ kind: 'serverAdmitted', server }));
   const isStuck = active.length + admitted.length === 0 && refusal !== undefined;
   const holders = [...state.admitted].sort().join(', ');
   // A halted server keeps its place and its domain; where that leaves nothing to do, waiting helps nobody.
   if (isStuck && holders !== '')
-    return { events: [endOf('halted', `${holders} halted; the others cannot start: ${refusal}`)] };
+    return { events: [endOf('halted', `${holders} halted; the others cannot start: ${sayRefusal(refusal)}`)] };
   const shut = waiting.length > 0 ? windowHold(state.definition, observation.nowMs) : undefined;
   // What has a place already goes on to its end.
   if (shut) return { events: holdChange(state, shut.hold), wakeAtMs: shut.untilMs };
-  const hold: Hold = isStuck ? { kind: 'waiting', for: 'budget', text: refusal } : noHold;
+  const hold: Hold = isStuck ? refusalHold(refusal) : noHold;
   return {
     events: [...started, ...admissions, ...holdChange(state, hold)],
     // A server that is down for another reason comes back without telling us.
@@ -140,44 +144,14 @@ function fillWave(state: RunState, wave: number, active: readonly string[], obse
   };
 }
 
-/** Hands out places: as many as budget, parallel limit and failure domain allow, domain by domain, then by name. */
-function admit(
-  state: RunState,
-  waiting: readonly RunServer[],
-  active: readonly string[],
-  down: ReadonlySet<string>,
-): { admitted: string[]; refusal: string | undefined } {
+function placesOf(state: RunState, active: readonly string[], { down }: RunObservation): Places {
   const { maxUnavailable, maxParallel, servers } = state.definition;
   const domainOf = new Map(servers.map((server) => [server.name, server.domain]));
-  // Counts every unavailable target, whatever the reason; one that is down already holds its place and needs no other.
-  const unavailable = new Set([...state.admitted, ...down]);
-  const busyDomains = new Set([...state.admitted].map((name) => domainOf.get(name) ?? ''));
-  const admitted: string[] = [];
-  let refusal: string | undefined;
-  for (const server of inOrder(waiting, busyDomains)) {
-    if (active.length + admitted.length >= maxParallel) {
-      refusal ??= `at most ${maxParallel} at once`;
-      continue;
-    }
-    if (busyDomains.size > 0 && !busyDomains.has(server.domain)) {
-      refusal ??= `domain ${[...busyDomains].sort().join(', ')} is still in progress`;
-      continue;
-    }
-    if (!unavailable.has(server.name) && unavailable.size >= maxUnavailable) {
-      refusal ??= `budget: ${[...unavailable].sort().join(', ') || 'none'} unavailable, at most ${maxUnavailable}`;
-      continue;
-    }
-    admitted.push(server.name);
-    unavailable.add(server.name);
-    busyDomains.add(server.domain);
-  }
-  return { admitted, refusal };
+  const held = new Map([...state.admitted].map((name) => [name, domainOf.get(name) ?? '']));
+  return { maxUnavailable, maxParallel, held, active: active.length, down };
 }
 
-/** The domain in progress first, then domains by name, servers without the label last. */
-function inOrder(waiting: readonly RunServer[], busy: ReadonlySet<string>): RunServer[] {
-  const rank = (server: RunServer): string =>
-    `${busy.has(server.domain) ? 0 : 1}${server.domain === '' ? 1 : 0}${server.domain}\u0000${server.name}`;
-  const keyed = waiting.map((server) => ({ server, key: rank(server) }));
-  return keyed.sort((a, b) => (a.key < b.key ? -1 : 1)).map(({ server }) => server);
+function refusalHold(refusal: Refusal): Hold {
+  const text = sayRefusal(refusal);
+  return { kind: 'waiting', for: refusal.kind === 'capacity' ? 'capacity' : 'budget', text };
 }

@@ -38,6 +38,24 @@ describe('admission', () => {
     expect(admitted({ maxUnavailable: 1 }, ['b', 'c'])).toEqual(['b', 'c']);
   });
 
+  it('passes over a server whose pods would find no room beside those that are out, and starts the next', () => {
+    const asked: string[] = [];
+    const refuses = (server: string, besides: ReadonlySet<string>): string | undefined => {
+      asked.push(`${server} beside ${[...besides].sort().join(' ')}`);
+      return server === 'b' ? 'no room' : undefined;
+    };
+    const decision = decideRun(runAfter({ maxUnavailable: 3 }, started), { ...quiet, refuses });
+    expect(decision.events).toEqual([admit('a'), admit('c'), admit('d')]);
+    expect(asked).toEqual(['a beside ', 'b beside a', 'c beside a', 'd beside a c']);
+  });
+
+  it('says which pods find no room where nobody can start, and looks again', () => {
+    const decision = decideRun(runAfter({}, started), { ...quiet, refuses: () => 'no room for shop/web-1' });
+    const hold = { kind: 'waiting', for: 'capacity', text: 'a: no room for shop/web-1' };
+    expect(decision.events).toEqual([{ kind: 'runHoldChanged', hold }]);
+    expect(decision.wakeAtMs).toBeDefined();
+  });
+
   it('starts nothing with a budget of zero', () => {
     expect(admitted({ maxUnavailable: 0 }, [])).toEqual([]);
   });
