@@ -2,6 +2,7 @@
  * Hands out places in the budget, ends waves and the run. It touches no server, and is the only writer of the run's
  * stream besides people's requests.
  */
+import type { ConditionUpdate } from '../ports/cluster.ts';
 import type { WakeUp } from '../ports/wake-ups.ts';
 import type { Lease } from '../ports/leases.ts';
 import { MaintenanceError } from '../errors/maintenance-error.ts';
@@ -88,6 +89,8 @@ export class RunCoordinator {
     const { runId } = run.definition;
     for (const { node, pending } of changes) {
       try {
+        // The condition first: the taint is what tells the next look that nothing is left to do here.
+        await cluster.setConditions(node, [plannedCondition(runId, pending)], signal);
         await cluster.setPending(node, runId, pending, signal);
       } catch (error) {
         if (!(error instanceof MaintenanceError) || error.disposition !== 'halt') throw error;
@@ -119,6 +122,11 @@ export class RunCoordinator {
       idle.map((server) => this.#world.wakeUps.wake({ runId, server, site: sites.get(server) ?? coordinatorSite }, 0)),
     );
   }
+}
+
+/** KEP-5683: said of every server of the run until it has ended, so that others can keep away in time. */
+function plannedCondition(runId: string, pending: boolean): ConditionUpdate {
+  return { type: 'MaintenancePlanned', status: pending, reason: 'PitcrewRun', message: `run ${runId}` };
 }
 
 function summary(event: RunEvent): Record<string, unknown> {

@@ -24,7 +24,7 @@ function checkRun({ look }: Checker, { definition, ended }: RunRecord): void {
 }
 
 /** Who is written on a cordoned node is a run that left it so; a mark is gone with its run. */
-function checkNode({ look, records, foreignCordons }: Checker, { metadata, spec }: NodeObject): void {
+function checkNode({ look, records, foreignCordons }: Checker, { metadata, spec, status }: NodeObject): void {
   const { name } = metadata;
   const owner = metadata.annotations?.[ownerAnnotation];
   const isCordoned = spec.unschedulable === true;
@@ -32,6 +32,8 @@ function checkNode({ look, records, foreignCordons }: Checker, { metadata, spec 
   look('9 ends and owners', isExplained, () => `${name} is left cordoned without an owner`);
   const isMarked = (spec.taints ?? []).some(({ key }) => key === pendingTaint);
   look('9 ends and owners', !isMarked, () => `${name} still carries the mark of a run`);
+  const planned = (status?.conditions ?? []).find(({ type }) => type === 'MaintenancePlanned');
+  look('9 ends and owners', planned?.status !== 'True', () => `${name} still says that maintenance is planned`);
   const run = owner === undefined ? undefined : records.run(owner);
   if (!isCordoned || owner === undefined) return;
   const outcome = run?.servers.get(name)?.outcome;

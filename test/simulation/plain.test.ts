@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { Checker } from './checker.ts';
 import { plan, playbook, Simulation } from './harness.ts';
+import { kinds } from '../../src/simulator/kubernetes/kinds.ts';
+import type { NodeObject } from '../../src/simulator/kubernetes/objects.ts';
 import type { WorldWorkload } from '../../src/simulator/workloads.ts';
 
 const servers = ['a1', 'a2', 'b1', 'b2'].map((name) => ({
@@ -37,5 +39,21 @@ describe('a rolling patch without faults', () => {
     expect(checker.violations).toEqual([]);
     expect(checker.looks).toMatchObject({ '1 budget': expect.any(Number), '3 protected pods': expect.any(Number) });
     expect([...simulation.world.machines.values()].map((machine) => machine.boots)).toEqual([1, 1, 1, 1]);
+  });
+
+  it('says of every server that its maintenance is planned, until it is over', async () => {
+    const simulation = new Simulation({ seed: 1, servers, workloads, plan: plan({}), playbook: playbook() });
+    const said = new Map<string, string[]>();
+    simulation.world.api.store.subscribe(({ kind, object }) => {
+      if (kind !== kinds.nodes) return;
+      const { metadata, status } = object as NodeObject;
+      const planned = status?.conditions?.find(({ type }) => type === 'MaintenancePlanned')?.status;
+      const before = said.get(metadata.name) ?? [];
+      if (planned !== undefined && before.at(-1) !== planned) said.set(metadata.name, [...before, planned]);
+    });
+    const daemon = await simulation.startDaemon('d1');
+    await simulation.startRun(daemon);
+    expect(await simulation.runToEnd()).toBe('done');
+    expect(said).toEqual(new Map(servers.map(({ name }) => [name, ['True', 'False']])));
   });
 });
