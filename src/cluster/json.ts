@@ -37,6 +37,16 @@ export function numberAt(value: unknown, key: string, otherwise = 0): number {
   return typeof found === 'number' ? found : otherwise;
 }
 
+/** A point in time as the Kubernetes API writes it (`2026-11-22T13:00:00Z`), in milliseconds; 0 for what is none. */
+export function timeAt(value: unknown, key: string): number {
+  const text = textAt(value, key);
+  try {
+    return text === '' ? 0 : Temporal.Instant.from(text).epochMilliseconds;
+  } catch {
+    return 0;
+  }
+}
+
 export function flagAt(value: unknown, key: string): boolean {
   return isRecord(value) && value[key] === true;
 }

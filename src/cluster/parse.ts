@@ -3,7 +3,7 @@
  *
  * It never refuses an object: a field that is missing reads as empty, because an API server leaves out what is empty.
  */
-import { flagAt, listAt, numberAt, optionalTextAt, recordAt, textAt, textsAt, isRecord } from './json.ts';
+import { flagAt, listAt, numberAt, optionalTextAt, recordAt, textAt, textsAt, timeAt, isRecord } from './json.ts';
 import { cpuMillisOf, memoryBytesOf } from './quantity.ts';
 import { ownerAnnotation, reasonAnnotation, type Cordon, type NodeView } from './node.ts';
 import type { PodOwner, PodPhase, PodView, PodVolume, VolumeKind } from './pod.ts';
@@ -84,6 +84,7 @@ export function parsePod(object: unknown): PodView {
     hostNetwork: flagAt(spec, 'hostNetwork'),
     gracePeriodSeconds: numberAt(spec, 'terminationGracePeriodSeconds', 30),
     priority: numberAt(spec, 'priority'),
+    createdMs: timeAt(metadata, 'creationTimestamp'),
     requests: parseRequests(spec),
     ip: textAt(status, 'podIP'),
   };

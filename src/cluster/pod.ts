@@ -41,6 +41,8 @@ export interface PodView extends PodRef {
   readonly hostNetwork: boolean;
   readonly gracePeriodSeconds: number;
   readonly priority: number;
+  /** When the API server made it; 0 where it does not say. */
+  readonly createdMs: number;
   /** Sum over containers: CPU in millicores, memory in bytes. */
   readonly requests: { readonly cpuMillis: number; readonly memoryBytes: number };
   readonly ip: string;

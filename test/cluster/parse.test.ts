@@ -38,6 +38,17 @@ describe('quantities', () => {
   });
 });
 
+describe('when a pod was made', () => {
+  test.each([
+    ['2026-11-22T13:00:00Z', Date.UTC(2026, 10, 22, 13)],
+    ['yesterday', 0],
+    [undefined, 0],
+    [7, 0],
+  ])('%j is %d', (creationTimestamp, createdMs) => {
+    expect(parsePod({ metadata: { creationTimestamp } }).createdMs).toBe(createdMs);
+  });
+});
+
 describe('nodes', () => {
   const owned = { 'pitcrew.dev/cordoned-by': 'run-1', 'pitcrew.dev/cordon-reason': 'kernel' };
 
@@ -119,6 +130,7 @@ describe('pods', () => {
       node: '',
       gracePeriodSeconds: 30,
       priority: 0,
+      createdMs: 0,
       hostNetwork: false,
     });
   });

@@ -109,6 +109,7 @@ export function pod(change: Partial<PodView> = {}): PodView {
     hostNetwork: false,
     gracePeriodSeconds: 30,
     priority: 0,
+    createdMs: 1,
     requests: { cpuMillis: 100, memoryBytes: 1_000_000 },
     ip: '10.0.0.1',
     ...change,
