@@ -1,4 +1,5 @@
 /** A Kubernetes node as Pitcrew looks at it. Parsed from the API object; decides nothing. */
+import type { Resources } from './resources.ts';
 import type { Taint } from './scheduling.ts';
 
 /** Annotations that Pitcrew writes on a node it has cordoned. Only a node that carries our run is ever uncordoned by us. */
@@ -23,8 +24,8 @@ export interface NodeView {
   readonly bootId: string;
   readonly kernelVersion: string;
   readonly taints: readonly Taint[];
-  /** What pods may use: CPU in millicores, memory in bytes, pods as a count. */
-  readonly allocatable: { readonly cpuMillis: number; readonly memoryBytes: number; readonly pods: number };
+  /** What pods may use. */
+  readonly allocatable: Resources & { readonly pods: number };
   /** Volumes that the kubelet says are still in use, by unique volume name. */
   readonly volumesInUse: readonly string[];
 }

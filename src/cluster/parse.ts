@@ -4,17 +4,19 @@
  * It never refuses an object: a field that is missing reads as empty, because an API server leaves out what is empty.
  */
 import { flagAt, listAt, numberAt, optionalTextAt, recordAt, textAt, textsAt, timeAt, isRecord } from './json.ts';
-import { cpuMillisOf, memoryBytesOf } from './quantity.ts';
+import { parsePlacement, parseSelector } from './parse-placement.ts';
+import { parseRequests, parseResources } from './parse-requests.ts';
 import { ownerAnnotation, reasonAnnotation, type Cordon, type NodeView } from './node.ts';
 import type { PodOwner, PodPhase, PodView, PodVolume, VolumeKind } from './pod.ts';
+import { memoryBytesOf } from './quantity.ts';
 import type { BudgetView } from './budget.ts';
-import type { LabelSelector, SelectorRequirement, Taint, Toleration } from './scheduling.ts';
+import type { Taint, Toleration } from './scheduling.ts';
 
 export function parseNode(object: unknown): NodeView {
   const metadata = recordAt(object, 'metadata');
   const status = recordAt(object, 'status');
   const info = recordAt(status, 'nodeInfo');
-  const allocatable = recordAt(status, 'allocatable');
+  const { pods = 0, ...allocatable } = recordAt(status, 'allocatable');
   return {
     name: textAt(metadata, 'name'),
     uid: textAt(metadata, 'uid'),
@@ -24,11 +26,7 @@ export function parseNode(object: unknown): NodeView {
     bootId: textAt(info, 'bootID'),
     kernelVersion: textAt(info, 'kernelVersion'),
     taints: listAt(recordAt(object, 'spec'), 'taints').map(parseTaint),
-    allocatable: {
-      cpuMillis: cpuMillisOf(allocatable['cpu']),
-      memoryBytes: memoryBytesOf(allocatable['memory']),
-      pods: memoryBytesOf(allocatable['pods']),
-    },
+    allocatable: { ...parseResources(allocatable), pods: memoryBytesOf(pods) },
     volumesInUse: listAt(status, 'volumesInUse').filter((name): name is string => typeof name === 'string'),
   };
 }
@@ -68,6 +66,7 @@ export function parsePod(object: unknown): PodView {
   const status = recordAt(object, 'status');
   const name = textAt(metadata, 'name');
   const phase = textAt(status, 'phase') || 'Pending';
+  const labels = textsAt(metadata, 'labels');
   return {
     namespace: textAt(metadata, 'namespace'),
     name,
@@ -76,7 +75,7 @@ export function parsePod(object: unknown): PodView {
     phase: phases.has(phase) ? (phase as PodPhase) : 'Unknown',
     ready: hasCondition(status, 'Ready'),
     leaving: textAt(metadata, 'deletionTimestamp') !== '',
-    labels: textsAt(metadata, 'labels'),
+    labels,
     annotations: textsAt(metadata, 'annotations'),
     owner: parseOwner(metadata),
     volumes: listAt(spec, 'volumes').map((volume) => parseVolume(volume, name)),
@@ -86,6 +85,7 @@ export function parsePod(object: unknown): PodView {
     priority: numberAt(spec, 'priority'),
     createdMs: timeAt(metadata, 'creationTimestamp'),
     requests: parseRequests(spec),
+    placement: parsePlacement(spec, labels),
     ip: textAt(status, 'podIP'),
   };
 }
@@ -119,42 +119,6 @@ function parseVolume(volume: unknown, podName: string): PodVolume {
   return { name, kind, claim };
 }
 
-interface Requests {
-  readonly cpuMillis: number;
-  readonly memoryBytes: number;
-}
-
-function isSidecar(container: unknown): boolean {
-  return textAt(container, 'restartPolicy') === 'Always';
-}
-
-/** What the scheduler reckons with: containers and sidecars together, or the largest init container, plus overhead. */
-function parseRequests(spec: unknown): Requests {
-  const initial = listAt(spec, 'initContainers');
-  const running = [...listAt(spec, 'containers'), ...initial.filter(isSidecar)].map(requestsOf);
-  const passing = initial.filter((container) => !isSidecar(container)).map(requestsOf);
-  const overhead = recordAt(spec, 'overhead');
-  const total = (pick: (requests: Requests) => number, extra: number): number =>
-    Math.max(
-      running.reduce((sum, requests) => sum + pick(requests), 0),
-      ...passing.map(pick),
-    ) + extra;
-  return {
-    cpuMillis: total((requests) => requests.cpuMillis, cpuMillisOf(overhead['cpu'])),
-    memoryBytes: total((requests) => requests.memoryBytes, memoryBytesOf(overhead['memory'])),
-  };
-}
-
-function requestsOf(container: unknown): Requests {
-  const resources = recordAt(container, 'resources');
-  const requests = recordAt(resources, 'requests');
-  const limits = recordAt(resources, 'limits');
-  return {
-    cpuMillis: cpuMillisOf(requests['cpu'] ?? limits['cpu']),
-    memoryBytes: memoryBytesOf(requests['memory'] ?? limits['memory']),
-  };
-}
-
 export function parseBudget(object: unknown): BudgetView {
   const metadata = recordAt(object, 'metadata');
   const spec = recordAt(object, 'spec');
@@ -170,15 +134,6 @@ export function parseBudget(object: unknown): BudgetView {
     asks: asksOf(spec),
     unhealthyPodEvictionPolicy:
       textAt(spec, 'unhealthyPodEvictionPolicy') === 'AlwaysAllow' ? 'AlwaysAllow' : 'IfHealthyBudget',
-  };
-}
-
-/** A selector that is missing altogether selects nothing, unlike an empty one. */
-function parseSelector(selector: unknown): LabelSelector {
-  if (!isRecord(selector)) return { matchExpressions: [{ key: '', operator: 'Exists' }] };
-  return {
-    matchLabels: textsAt(selector, 'matchLabels'),
-    matchExpressions: listAt(selector, 'matchExpressions') as readonly SelectorRequirement[],
   };
 }
 

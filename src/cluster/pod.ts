@@ -1,4 +1,6 @@
 /** A pod as Pitcrew looks at it. Parsed from the API object; decides nothing. */
+import type { PlacementRules } from './placement.ts';
+import type { Resources } from './resources.ts';
 import type { Toleration } from './scheduling.ts';
 
 /** Names one incarnation of a pod. A StatefulSet's replacement has the same name and another uid, so the uid always goes along. */
@@ -43,8 +45,10 @@ export interface PodView extends PodRef {
   readonly priority: number;
   /** When the API server made it; 0 where it does not say. */
   readonly createdMs: number;
-  /** Sum over containers: CPU in millicores, memory in bytes. */
-  readonly requests: { readonly cpuMillis: number; readonly memoryBytes: number };
+  /** What the scheduler reckons with. */
+  readonly requests: Resources;
+  /** On which nodes, beside which pods. */
+  readonly placement: PlacementRules;
   readonly ip: string;
 }
 

@@ -24,6 +24,14 @@ export interface LabelSelector {
   readonly matchExpressions?: readonly SelectorRequirement[] | undefined;
 }
 
+/** Matches nothing, whatever the labels. */
+export const nothingSelector: LabelSelector = {
+  matchExpressions: [
+    { key: '', operator: 'Exists' },
+    { key: '', operator: 'DoesNotExist' },
+  ],
+};
+
 /** Whether one toleration tolerates one taint (core/v1 `Toleration.ToleratesTaint`). */
 function tolerates(toleration: Toleration, taint: Taint): boolean {
   if (toleration.effect && toleration.effect !== taint.effect) return false;

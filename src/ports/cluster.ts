@@ -1,14 +1,9 @@
 /** The Kubernetes cluster, in the words of maintenance. Every method may be called any number of times. */
-import type { BudgetView } from '../cluster/budget.ts';
 import type { NodeView } from '../cluster/node.ts';
 import type { PodRef, PodView } from '../cluster/pod.ts';
+import type { ClusterView } from '../cluster/view.ts';
 
-/** One consistent-enough look at everything that decisions are made from; kept fresh by watches. */
-export interface ClusterView {
-  readonly nodes: readonly NodeView[];
-  readonly pods: readonly PodView[];
-  readonly budgets: readonly BudgetView[];
-}
+export type { ClusterView };
 
 export type CordonAnswer =
   | { readonly kind: 'cordoned' }

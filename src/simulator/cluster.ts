@@ -11,16 +11,10 @@ import { parseBudget, parseNode, parsePod } from '../cluster/parse.ts';
 import { podKey, type PodRef, type PodView } from '../cluster/pod.ts';
 import { originalHash, releasedHash, templateHashLabel } from '../cluster/released.ts';
 import { matchesSelector } from '../cluster/scheduling.ts';
+import { parseClaim, parseVolume, type ClaimView, type VolumeView } from '../cluster/storage.ts';
+import { parseNamespace, type ClusterView, type NamespaceView } from '../cluster/view.ts';
 import { MaintenanceError } from '../errors/maintenance-error.ts';
-import type {
-  Cluster,
-  ClusterView,
-  ConditionUpdate,
-  CordonAnswer,
-  EvictionAnswer,
-  Right,
-  Workload,
-} from '../ports/cluster.ts';
+import type { Cluster, ConditionUpdate, CordonAnswer, EvictionAnswer, Right, Workload } from '../ports/cluster.ts';
 import { evictionAnswerOf } from './cluster-answers.ts';
 import { ApiClient } from './cluster-client.ts';
 import { holdLease, releaseLease } from './cluster-leases.ts';
@@ -36,6 +30,15 @@ export interface SimulatedClusterOptions {
   readonly user?: string | undefined;
 }
 
+const viewedKinds: ReadonlySet<unknown> = new Set([
+  kinds.nodes,
+  kinds.pods,
+  kinds.budgets,
+  kinds.persistentVolumeClaims,
+  kinds.persistentVolumes,
+  kinds.namespaces,
+]);
+
 /** What this class does with the API; the real adapter has a table of its own. */
 const usedRights: readonly Right[] = [
   ...['get', 'list', 'watch', 'patch'].map((verb) => ({ verb, group: '', resource: 'nodes' })),
@@ -44,6 +47,9 @@ const usedRights: readonly Right[] = [
   { verb: 'create', group: '', resource: 'pods', subresource: 'eviction' },
   { verb: 'list', group: 'apps', resource: 'replicasets' },
   { verb: 'get', group: 'apps', resource: 'deployments' },
+  ...['persistentvolumeclaims', 'persistentvolumes', 'namespaces'].flatMap((resource) =>
+    ['list', 'watch'].map((verb) => ({ verb, group: '', resource })),
+  ),
   { verb: 'list', group: 'storage.k8s.io', resource: 'volumeattachments' },
   ...['get', 'create', 'update', 'delete'].map((verb) => ({ verb, group: 'coordination.k8s.io', resource: 'leases' })),
   { verb: 'create', group: 'events.k8s.io', resource: 'events' },
@@ -59,6 +65,9 @@ export class SimulatedCluster implements Cluster {
   readonly #nodeViews = new WeakMap<ApiObject, NodeView>();
   readonly #podViews = new WeakMap<ApiObject, PodView>();
   readonly #budgetViews = new WeakMap<ApiObject, BudgetView>();
+  readonly #claimViews = new WeakMap<ApiObject, ClaimView>();
+  readonly #volumeViews = new WeakMap<ApiObject, VolumeView>();
+  readonly #namespaceViews = new WeakMap<ApiObject, NamespaceView>();
   #view: ClusterView | undefined;
   #isTelling = false;
 
@@ -68,7 +77,7 @@ export class SimulatedCluster implements Cluster {
     this.#client = new ApiClient(api, this.#user);
     this.faults = options.faults && new ClusterFaults(options.faults);
     api.store.subscribe(({ kind }) => {
-      if (kind === kinds.nodes || kind === kinds.pods || kind === kinds.budgets) this.#noteChange();
+      if (viewedKinds.has(kind)) this.#noteChange();
     });
   }
 
@@ -78,6 +87,9 @@ export class SimulatedCluster implements Cluster {
         nodes: this.#views(kinds.nodes, this.#nodeViews, parseNode),
         pods: this.#views(kinds.pods, this.#podViews, parsePod),
         budgets: this.#views(kinds.budgets, this.#budgetViews, parseBudget),
+        claims: this.#views(kinds.persistentVolumeClaims, this.#claimViews, parseClaim),
+        volumes: this.#views(kinds.persistentVolumes, this.#volumeViews, parseVolume),
+        namespaces: this.#views(kinds.namespaces, this.#namespaceViews, parseNamespace),
       };
       return this.#view;
     });

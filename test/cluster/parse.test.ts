@@ -83,7 +83,7 @@ describe('nodes', () => {
     });
     expect(view).toMatchObject({ name: 'n', uid: 'u', labels: { a: 'b' }, bootId: 'boot', kernelVersion: '6.12' });
     expect(view.taints).toEqual([{ key: 'k', value: undefined, effect: 'NoSchedule' }]);
-    expect(view.allocatable).toEqual({ cpuMillis: 7500, memoryBytes: 16 * 2 ** 30, pods: 110 });
+    expect(view.allocatable).toEqual({ cpuMillis: 7500, memoryBytes: 16 * 2 ** 30, pods: 110, others: {} });
     expect(view.volumesInUse).toEqual(['kubernetes.io/csi/x']);
   });
 });

@@ -17,7 +17,7 @@ function node(name: string, zone?: string): NodeView {
     bootId: 'b',
     kernelVersion: 'k',
     taints: [],
-    allocatable: { cpuMillis: 1, memoryBytes: 1, pods: 1 },
+    allocatable: { cpuMillis: 1, memoryBytes: 1, pods: 1, others: {} },
     volumesInUse: [],
   };
 }

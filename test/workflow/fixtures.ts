@@ -1,5 +1,6 @@
 /** Small builders for runs, servers and pods, so that a test shows only what it is about. */
 import { defaultEvacuation } from '../../src/spec/plan.ts';
+import { anywhere } from '../../src/cluster/placement.ts';
 import type { PodView } from '../../src/cluster/pod.ts';
 import type { ProgramStep, RunDefinition, RunServer, Wave } from '../../src/workflow/definition.ts';
 import type { RunEvent, ServerEvent } from '../../src/workflow/events.ts';
@@ -110,7 +111,8 @@ export function pod(change: Partial<PodView> = {}): PodView {
     gracePeriodSeconds: 30,
     priority: 0,
     createdMs: 1,
-    requests: { cpuMillis: 100, memoryBytes: 1_000_000 },
+    requests: { cpuMillis: 100, memoryBytes: 1_000_000, others: {} },
+    placement: anywhere,
     ip: '10.0.0.1',
     ...change,
   };

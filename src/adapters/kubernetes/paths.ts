@@ -13,6 +13,8 @@ export const paths = {
   replicaSets: (namespace: string): string => `/apis/apps/v1/namespaces/${encode(namespace)}/replicasets`,
   deployment: (namespace: string, name: string): string =>
     `/apis/apps/v1/namespaces/${encode(namespace)}/deployments/${encode(name)}`,
+  claims: '/api/v1/persistentvolumeclaims',
+  volumes: '/api/v1/persistentvolumes',
   budgets: '/apis/policy/v1/poddisruptionbudgets',
   volumeAttachments: '/apis/storage.k8s.io/v1/volumeattachments',
   leases: (namespace: string): string => `/apis/coordination.k8s.io/v1/namespaces/${encode(namespace)}/leases`,

@@ -43,6 +43,24 @@ function linesFor(leaseNamespace: string): readonly RightsLine[] {
     { verbs: ['get'], group: 'apps', resource: 'deployments', reason: 'surge: may two replicas overlap' },
     { verbs: ['list', 'watch'], group: 'policy', resource: 'poddisruptionbudgets', reason: 'find blockers early' },
     {
+      verbs: ['list', 'watch'],
+      group: '',
+      resource: 'persistentvolumeclaims',
+      reason: 'know which volume a pod needs',
+    },
+    {
+      verbs: ['list', 'watch'],
+      group: '',
+      resource: 'persistentvolumes',
+      reason: 'know where a volume can be reached',
+    },
+    {
+      verbs: ['list', 'watch'],
+      group: '',
+      resource: 'namespaces',
+      reason: 'understand namespace selectors of affinities',
+    },
+    {
       verbs: ['list'],
       group: 'storage.k8s.io',
       resource: 'volumeattachments',

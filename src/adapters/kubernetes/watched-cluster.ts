@@ -1,5 +1,5 @@
 /**
- * The view of nodes, pods and budgets: three watched lists, one question whether they are fresh enough to decide from.
+ * The view of a cluster: one watched list for each kind of object, one question whether they are fresh enough to decide from.
  *
  * It refuses an old view rather than handing it out: a decision from an hour-old list of pods is worse than none.
  */
@@ -7,8 +7,9 @@ import type { BudgetView } from '../../cluster/budget.ts';
 import type { NodeView } from '../../cluster/node.ts';
 import type { PodView } from '../../cluster/pod.ts';
 import { parseBudget, parseNode, parsePod } from '../../cluster/parse.ts';
+import { parseClaim, parseVolume, type ClaimView, type VolumeView } from '../../cluster/storage.ts';
+import { parseNamespace, type ClusterView, type NamespaceView } from '../../cluster/view.ts';
 import { MaintenanceError } from '../../errors/maintenance-error.ts';
-import type { ClusterView } from '../../ports/cluster.ts';
 import { paths } from './paths.ts';
 import { WatchedList, type WatchTools } from './watched-list.ts';
 
@@ -29,6 +30,9 @@ export class WatchedCluster {
   readonly #nodes: WatchedList<NodeView>;
   readonly #pods: WatchedList<PodView>;
   readonly #budgets: WatchedList<BudgetView>;
+  readonly #claims: WatchedList<ClaimView>;
+  readonly #volumes: WatchedList<VolumeView>;
+  readonly #namespaces: WatchedList<NamespaceView>;
   readonly #listeners = new Set<() => void>();
   readonly #stopping = new AbortController();
   #pending: NodeJS.Timeout | undefined;
@@ -42,6 +46,9 @@ export class WatchedCluster {
     this.#nodes = new WatchedList('nodes', paths.nodes, parseNode, all);
     this.#pods = new WatchedList('pods', paths.pods, parsePod, all);
     this.#budgets = new WatchedList('poddisruptionbudgets', paths.budgets, parseBudget, all);
+    this.#claims = new WatchedList('persistentvolumeclaims', paths.claims, parseClaim, all);
+    this.#volumes = new WatchedList('persistentvolumes', paths.volumes, parseVolume, all);
+    this.#namespaces = new WatchedList('namespaces', paths.namespaces, parseNamespace, all);
   }
 
   start(): void {
@@ -61,7 +68,14 @@ export class WatchedCluster {
     this.#stopping.signal.throwIfAborted();
     await this.#untilSynced(signal);
     this.#refuseStale();
-    this.#view ??= { nodes: this.#nodes.views, pods: this.#pods.views, budgets: this.#budgets.views };
+    this.#view ??= {
+      nodes: this.#nodes.views,
+      pods: this.#pods.views,
+      budgets: this.#budgets.views,
+      claims: this.#claims.views,
+      volumes: this.#volumes.views,
+      namespaces: this.#namespaces.views,
+    };
     return this.#view;
   }
 
@@ -76,7 +90,7 @@ export class WatchedCluster {
   }
 
   #lists(): readonly WatchedList<unknown>[] {
-    return [this.#nodes, this.#pods, this.#budgets];
+    return [this.#nodes, this.#pods, this.#budgets, this.#claims, this.#volumes, this.#namespaces];
   }
 
   async #untilSynced(caller: AbortSignal): Promise<void> {

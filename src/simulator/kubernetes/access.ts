@@ -34,6 +34,11 @@ const rolesByUser: Readonly<Record<string, readonly Rule[]>> = {
     { verbs: ['list'], groups: ['apps'], resources: ['replicasets'] },
     { verbs: ['get'], groups: ['apps'], resources: ['deployments'] },
     { verbs: readVerbs, groups: ['policy'], resources: ['poddisruptionbudgets'] },
+    {
+      verbs: ['list', 'watch'],
+      groups: [''],
+      resources: ['persistentvolumeclaims', 'persistentvolumes', 'namespaces'],
+    },
     { verbs: ['list'], groups: ['storage.k8s.io'], resources: ['volumeattachments'] },
     { verbs: ['get', 'create', 'update', 'delete'], groups: ['coordination.k8s.io'], resources: ['leases'] },
     { verbs: ['create'], groups: ['events.k8s.io'], resources: ['events'] },

@@ -110,7 +110,9 @@ function quiet(seen: Seen, response: ServerResponse): Reply | 'handled' {
     response.writeHead(200).flushHeaders();
     return 'handled';
   }
-  const isList = /\/(nodes|pods|poddisruptionbudgets)$/.test(seen.path);
+  const isList = /\/(nodes|pods|poddisruptionbudgets|persistentvolumeclaims|persistentvolumes|namespaces)$/.test(
+    seen.path,
+  );
   if (seen.method === 'GET' && isList) return { status: 200, body: { metadata: { resourceVersion: '1' }, items: [] } };
   return refusal(404, `no answer scripted for ${seen.method} ${seen.path}`, 'NotFound');
 }
