@@ -149,9 +149,9 @@ export function watchContract(name: string, start: () => Promise<ClusterWorld>):
       return bench.world.lab.faults;
     };
     const cut = async (): Promise<void> => {
-      // Pods, nodes and budgets each have a watch.
-      await bench.until(() => faults().openWatches === 3);
-      expect(faults().breakWatches()).toBe(3);
+      // Nodes, pods, budgets, claims, volumes and namespaces each have a watch.
+      await bench.until(() => faults().openWatches === 6);
+      expect(faults().breakWatches()).toBe(6);
     };
     const withPods = async (names: string) =>
       await bench.viewWith(({ pods }) => pods.map((pod) => pod.name).join() === names);
