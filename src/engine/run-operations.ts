@@ -118,7 +118,7 @@ async function preview(world: EngineWorld, definition: RunDefinition): Promise<P
     if (node?.cordon.kind === 'foreign')
       warnings.push(`${server.name} is cordoned by somebody else and will be refused`);
   }
-  const shut = windowHold(definition, world.clock.nowMs());
+  const shut = windowHold(definition, {}, world.clock.nowMs());
   if (shut?.hold.kind === 'waiting') warnings.push(`started now it would wait: ${shut.hold.text}`);
   if (definition.maxUnavailable === 0) warnings.push('maxUnavailable is 0: no server will start');
   return { definition, pods, warnings };

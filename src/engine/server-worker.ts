@@ -256,7 +256,7 @@ class Visit {
     const cordon = view.nodes.find((node) => node.name === server.node)?.cordon;
     // Cordoned by a daemon that died before it could say so: it has started, and goes on to its end.
     const hasStarted = cordon?.kind === 'ours' && cordon.runId === now.definition.runId;
-    const shut = windowHold(now.definition, this.#world.clock.nowMs(), this.#state.startedMs);
+    const shut = windowHold(now.definition, server, this.#world.clock.nowMs(), this.#state.startedMs);
     if (shut && !hasStarted) return shut.hold;
     return budgetHold(now, server.name, downServers(now.definition, view.nodes));
   }
