@@ -16,7 +16,7 @@ import type { Operations, PlanPreview, PodPreview, ServerSummary } from './opera
 import type { EngineWorld } from './world.ts';
 import type { RunLog } from './run-log.ts';
 import { listWindows } from './windows.ts';
-import { installedWays } from '../steps/ways.ts';
+import { closedWays, detectMovers } from '../steps/ways.ts';
 
 const askMs = 30_000;
 
@@ -104,11 +104,12 @@ async function listServers(world: EngineWorld, documents: DocumentSource, log: R
 }
 
 async function preview(world: EngineWorld, definition: RunDefinition): Promise<PlanPreview> {
-  const view = await world.cluster.view(AbortSignal.timeout(askMs));
+  const signal = AbortSignal.timeout(askMs);
+  const view = await world.cluster.view(signal);
   const warnings: string[] = [];
-  const installed = installedWays(world.movers);
+  const closedFor = closedWays(await detectMovers(world.movers, signal), view);
   const pods = definition.servers.flatMap((server) =>
-    judgeServer(server.node, view, definition.evacuation, installed).map(({ pod, verdict }) => {
+    judgeServer(server.node, view, definition.evacuation, closedFor).map(({ pod, verdict }) => {
       if (verdict.kind === 'moves') warnings.push(...verdict.warnings.map((text) => `${podKey(pod)}: ${text}`));
       return previewPod(server.name, pod, verdict);
     }),

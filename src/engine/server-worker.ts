@@ -86,6 +86,8 @@ class Visit {
   readonly #log: RunLog;
   readonly #input: VisitInput;
   #state: ServerState;
+  /** Moves run side by side and share one journal: each entry is written after the one before it. */
+  #written: Promise<void> = Promise.resolve();
 
   constructor(world: EngineWorld, log: RunLog, input: VisitInput) {
     this.#world = world;
@@ -213,10 +215,14 @@ class Visit {
     if (!isSameHold(this.#state.hold, hold)) await this.#record({ kind: 'holdChanged', hold });
   }
 
-  async #record(...events: ServerEvent[]): Promise<void> {
+  #record(...events: ServerEvent[]): Promise<void> {
     const { run, lease, signal } = this.#input;
-    signal.throwIfAborted();
-    this.#state = await this.#log.appendServer(run.definition, this.#state, events, lease);
+    const writing = this.#written.then(async () => {
+      signal.throwIfAborted();
+      this.#state = await this.#log.appendServer(run.definition, this.#state, events, lease);
+    });
+    this.#written = writing.catch(() => undefined);
+    return writing;
   }
 
   #context(): StepContext {
