@@ -7,6 +7,7 @@
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import type { Finding, Operations, PlanPreview, PlanWindows, ServerSummary } from '../engine/operations.ts';
+import type { Snapshot } from '../engine/snapshot.ts';
 import type { OutputLine } from '../ports/journal.ts';
 import type { PowerState } from '../ports/bmc.ts';
 import type { RunView } from '../workflow/run-view.ts';
@@ -85,6 +86,9 @@ export class ApiClient {
   }
   windows(plan?: string): Promise<PlanWindows[]> {
     return this.#ask('GET', plan === undefined ? '/v1/windows' : pathOf('plans', plan, 'windows'));
+  }
+  snapshot(): Promise<Snapshot> {
+    return this.#ask('GET', '/v1/snapshot', { timeoutMs: slowTimeoutMs });
   }
   doctor(): Promise<Finding[]> {
     return this.#ask('GET', '/v1/doctor', { timeoutMs: slowTimeoutMs });

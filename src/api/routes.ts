@@ -79,6 +79,7 @@ function addRunRoutes(app: Hono, operations: Operations): void {
   app.get('/v1/plans/:plan/windows', async (context) =>
     context.json(await operations.windows(nameOf(context, 'plan'))),
   );
+  app.get('/v1/snapshot', async (context) => context.json(await operations.snapshot()));
   app.get('/v1/doctor', async (context) => context.json(await operations.doctor()));
 }
 

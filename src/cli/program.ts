@@ -20,6 +20,7 @@ import { addRetry } from './commands/retry.ts';
 import { addReturn } from './commands/return.ts';
 import { addServers } from './commands/servers.ts';
 import { addSkip } from './commands/skip.ts';
+import { addSnapshot } from './commands/snapshot.ts';
 import { addStart } from './commands/start.ts';
 import { addStatus } from './commands/status.ts';
 import { addStop } from './commands/stop.ts';
@@ -71,6 +72,7 @@ export function buildProgram(version: string, run: Run): Command {
   addPlan(program, run);
   addWindows(program, run);
   addDoctor(program, run);
+  addSnapshot(program, run);
   program.commandsGroup('A run:');
   addStart(program, run);
   addStatus(program, run);

@@ -6,6 +6,7 @@
 import type { ErrorCode } from '../errors/codes.ts';
 import type { PowerState } from '../ports/bmc.ts';
 import type { OutputLine, StreamId } from '../ports/journal.ts';
+import type { Snapshot } from './snapshot.ts';
 import type { RunDefinition } from '../workflow/definition.ts';
 import type { JournalEvent } from '../workflow/events.ts';
 import type { RunView } from '../workflow/run-view.ts';
@@ -103,6 +104,8 @@ export interface Operations {
   /** Of all plans, or of this one. */
   windows(plan?: string): Promise<PlanWindows[]>;
   doctor(): Promise<Finding[]>;
+  /** The cluster's objects, scrubbed, and the inventory. */
+  snapshot(): Promise<Snapshot>;
   /** Calls back after each change of any run until the signal ends; a hint to read again. */
   watch(signal: AbortSignal, changed: (runId: string) => void): void;
 }

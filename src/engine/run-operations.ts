@@ -15,8 +15,9 @@ import { examine } from './doctor.ts';
 import type { Operations, PlanPreview, PodPreview, ServerSummary } from './operations.ts';
 import type { EngineWorld } from './world.ts';
 import type { RunLog } from './run-log.ts';
+import { takeSnapshot } from './snapshot.ts';
 import { listWindows } from './windows.ts';
-import { closedWays, detectMovers } from '../steps/ways.ts';
+import { installedWays } from '../steps/ways.ts';
 
 const askMs = 30_000;
 
@@ -69,6 +70,7 @@ export function createOperations({ world, log, documents, describeStore }: Opera
     returnServer: async (server, by) => ({ runId: await commands.returnServer(server, by) }),
     windows: async (plan) => listWindows(await documents.read(), plan, world.clock.nowMs()),
     doctor: async () => examine(world, (await documents.read()).servers, describeStore),
+    snapshot: async () => takeSnapshot(world, (await documents.read()).servers),
     watch: (signal, changed) => {
       const stop = world.journal.onAppend(({ runId }) => changed(runId));
       signal.addEventListener('abort', stop, { once: true });
@@ -104,12 +106,11 @@ async function listServers(world: EngineWorld, documents: DocumentSource, log: R
 }
 
 async function preview(world: EngineWorld, definition: RunDefinition): Promise<PlanPreview> {
-  const signal = AbortSignal.timeout(askMs);
-  const view = await world.cluster.view(signal);
+  const view = await world.cluster.view(AbortSignal.timeout(askMs));
   const warnings: string[] = [];
-  const closedFor = closedWays(await detectMovers(world.movers, signal), view);
+  const installed = installedWays(world.movers);
   const pods = definition.servers.flatMap((server) =>
-    judgeServer(server.node, view, definition.evacuation, closedFor).map(({ pod, verdict }) => {
+    judgeServer(server.node, view, definition.evacuation, installed).map(({ pod, verdict }) => {
       if (verdict.kind === 'moves') warnings.push(...verdict.warnings.map((text) => `${podKey(pod)}: ${text}`));
       return previewPod(server.name, pod, verdict);
     }),
@@ -119,7 +120,7 @@ async function preview(world: EngineWorld, definition: RunDefinition): Promise<P
     if (node?.cordon.kind === 'foreign')
       warnings.push(`${server.name} is cordoned by somebody else and will be refused`);
   }
-  const shut = windowHold(definition, {}, world.clock.nowMs());
+  const shut = windowHold(definition, world.clock.nowMs());
   if (shut?.hold.kind === 'waiting') warnings.push(`started now it would wait: ${shut.hold.text}`);
   if (definition.maxUnavailable === 0) warnings.push('maxUnavailable is 0: no server will start');
   return { definition, pods, warnings };

@@ -1,6 +1,7 @@
 /** The Kubernetes cluster, in the words of maintenance. Every method may be called any number of times. */
 import type { NodeView } from '../cluster/node.ts';
 import type { PodRef, PodView } from '../cluster/pod.ts';
+import type { ClusterObjects } from '../cluster/scrub.ts';
 import type { ClusterView } from '../cluster/view.ts';
 
 export type { ClusterView };
@@ -95,6 +96,8 @@ export interface Cluster {
   releaseNodeLease(node: string, holder: string, signal: AbortSignal): Promise<void>;
   /** A Kubernetes Event on the node, best effort by nature. */
   announce(node: string, reason: string, message: string, signal: AbortSignal): Promise<void>;
+  /** Everything that a snapshot holds of the cluster, read now and scrubbed. */
+  readObjects(signal: AbortSignal): Promise<ClusterObjects>;
   /** The needed rights that this identity does not have. */
   missingRights(signal: AbortSignal): Promise<Right[]>;
   version(signal: AbortSignal): Promise<string>;

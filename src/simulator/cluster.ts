@@ -10,6 +10,7 @@ import { withPending } from '../cluster/pending.ts';
 import { parseBudget, parseNode, parsePod } from '../cluster/parse.ts';
 import { podKey, type PodRef, type PodView } from '../cluster/pod.ts';
 import { originalHash, releasedHash, templateHashLabel } from '../cluster/released.ts';
+import type { ClusterObjects } from '../cluster/scrub.ts';
 import { matchesSelector } from '../cluster/scheduling.ts';
 import { parseClaim, parseVolume, type ClaimView, type VolumeView } from '../cluster/storage.ts';
 import { parseNamespace, type ClusterView, type NamespaceView } from '../cluster/view.ts';
@@ -17,6 +18,7 @@ import { MaintenanceError } from '../errors/maintenance-error.ts';
 import type { Cluster, ConditionUpdate, CordonAnswer, EvictionAnswer, Right, Workload } from '../ports/cluster.ts';
 import { evictionAnswerOf } from './cluster-answers.ts';
 import { ApiClient } from './cluster-client.ts';
+import { readObjects } from './cluster-objects.ts';
 import { holdLease, releaseLease } from './cluster-leases.ts';
 import { ClusterFaults, type ClusterFaultOptions } from './cluster-faults.ts';
 import { pitcrewUser } from './kubernetes/access.ts';
@@ -47,6 +49,7 @@ const usedRights: readonly Right[] = [
   { verb: 'create', group: '', resource: 'pods', subresource: 'eviction' },
   { verb: 'list', group: 'apps', resource: 'replicasets' },
   { verb: 'get', group: 'apps', resource: 'deployments' },
+  ...['deployments', 'statefulsets', 'daemonsets'].map((resource) => ({ verb: 'list', group: 'apps', resource })),
   ...['persistentvolumeclaims', 'persistentvolumes', 'namespaces'].flatMap((resource) =>
     ['list', 'watch'].map((verb) => ({ verb, group: '', resource })),
   ),
@@ -273,6 +276,10 @@ export class SimulatedCluster implements Cluster {
       });
       this.#client.must(answer, 'create events');
     });
+  }
+
+  async readObjects(signal: AbortSignal): Promise<ClusterObjects> {
+    return await this.#call('list', signal, () => readObjects(this.#client));
   }
 
   async missingRights(signal: AbortSignal): Promise<Right[]> {

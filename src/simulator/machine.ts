@@ -51,6 +51,9 @@ export interface MachineOptions {
   readonly bootMs: number;
   readonly shutdownMs: number;
   readonly faults?: Partial<MachineFaults>;
+  /** How it is found; left out: up, with a boot id of its own. */
+  readonly bootId?: string | undefined;
+  readonly system?: SystemState | undefined;
 }
 
 export class Machine {
@@ -88,7 +91,8 @@ export class Machine {
     this.installedKernels = [options.kernel];
     this.#clock = clock;
     this.#random = random;
-    this.bootId = this.#newBootId();
+    this.bootId = options.bootId ?? this.#newBootId();
+    this.system = options.system ?? 'up';
   }
 
   /** Called after every change of power or system state. */

@@ -57,7 +57,7 @@ export function defaultScripts(probes: Probes = new Map()): ScriptTable {
   };
 }
 
-function asksOnly(script: string): boolean {
+export function asksOnly(script: string): boolean {
   const isQuestion = /apt-get\s[^\n;|&]*(?:-s|--simulate|--dry-run)\s|(?:dnf|yum)\s[^\n;|&]*check-update/.test(script);
   return isQuestion && packageWork(script) !== 'install' && /\bexit 0\b/.test(script) && /\bexit 1\b/.test(script);
 }

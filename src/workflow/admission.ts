@@ -8,7 +8,7 @@
 /** Servers of one failure domain that wait, in the order in which they shall start. */
 export interface Queue {
   readonly domain: string;
-  readonly servers: Iterable<string>;
+  readonly servers: readonly string[];
 }
 
 /** The places as they are now. */
@@ -31,8 +31,8 @@ export type Refuses = (server: string, besides: ReadonlySet<string>) => string |
 
 export type Refusal =
   | { readonly kind: 'parallel'; readonly max: number }
-  | { readonly kind: 'domain'; readonly busy: ReadonlySet<string> }
-  | { readonly kind: 'budget'; readonly unavailable: number; readonly max: number }
+  | { readonly kind: 'domain'; readonly busy: readonly string[] }
+  | { readonly kind: 'budget'; readonly unavailable: readonly string[]; readonly max: number }
   | { readonly kind: 'capacity'; readonly server: string; readonly because: string };
 
 export interface Admission {
@@ -67,10 +67,7 @@ function rankOf(domain: string): string {
 /** As many as may start now; the domain in progress first, and no second one beside it. */
 export function admit(queues: readonly Queue[], places: Places, refuses?: Refuses): Admission {
   const { maxUnavailable, maxParallel, held, active, down } = places;
-  const holds = (server: string): boolean => held.has(server) || down.has(server);
-  let unavailable = held.size + [...down].filter((server) => !held.has(server)).length;
-  // Only made where somebody asks: it is large, and most admissions never need it.
-  let besides: Set<string> | undefined;
+  const unavailable = new Set([...held.keys(), ...down]);
   const busy = new Set(held.values());
   const admitted: string[] = [];
   let refusal: Refusal | undefined;
@@ -82,16 +79,15 @@ export function admit(queues: readonly Queue[], places: Places, refuses?: Refuse
         return { admitted, refusal: refusal ?? { kind: 'parallel', max: maxParallel } };
       }
       if (busy.size > 0 && !busy.has(domain)) {
-        return { admitted, refusal: refusal ?? { kind: 'domain', busy } };
+        return { admitted, refusal: refusal ?? { kind: 'domain', busy: [...busy].sort() } };
       }
-      if (!holds(server) && unavailable >= maxUnavailable) {
-        refusal ??= { kind: 'budget', unavailable, max: maxUnavailable };
+      if (!unavailable.has(server) && unavailable.size >= maxUnavailable) {
+        refusal ??= { kind: 'budget', unavailable: [...unavailable].sort(), max: maxUnavailable };
         // Only one that is down already could still start.
         if (down.size === 0) return { admitted, refusal };
         continue;
       }
-      if (refuses) besides ??= new Set([...held.keys(), ...down]);
-      const because = besides && refuses?.(server, besides);
+      const because = refuses?.(server, unavailable);
       if (because !== undefined) {
         refusal ??= { kind: 'capacity', server, because };
         capacityRefusals += 1;
@@ -99,8 +95,7 @@ export function admit(queues: readonly Queue[], places: Places, refuses?: Refuse
         continue;
       }
       admitted.push(server);
-      besides?.add(server);
-      if (!holds(server)) unavailable += 1;
+      unavailable.add(server);
       busy.add(domain);
     }
   }
@@ -111,14 +106,14 @@ function rankBusy(busy: ReadonlySet<string>, { domain }: Queue): number {
   return busy.has(domain) ? 0 : 1;
 }
 
-export function sayRefusal(refusal: Refusal, { held, down }: Places): string {
+export function sayRefusal(refusal: Refusal): string {
   switch (refusal.kind) {
     case 'parallel':
       return `at most ${refusal.max} at once`;
     case 'domain':
-      return `domain ${[...refusal.busy].sort().join(', ')} is still in progress`;
+      return `domain ${refusal.busy.join(', ')} is still in progress`;
     case 'budget':
-      return `budget: ${[...new Set([...held.keys(), ...down])].sort().join(', ') || 'none'} unavailable, at most ${refusal.max}`;
+      return `budget: ${refusal.unavailable.join(', ') || 'none'} unavailable, at most ${refusal.max}`;
     case 'capacity':
       return `${refusal.server}: ${refusal.because}`;
   }

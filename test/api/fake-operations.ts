@@ -1,5 +1,6 @@
 /** A small `Operations` for the tests of API and command line: answers from fields, remembers what was asked. */
 import type { Finding, Operations, PlanPreview, PlanWindows, ServerSummary } from '../../src/engine/operations.ts';
+import type { Snapshot } from '../../src/engine/snapshot.ts';
 import { MaintenanceError } from '../../src/errors/maintenance-error.ts';
 import type { OutputLine, StreamId } from '../../src/ports/journal.ts';
 import type { RunView } from '../../src/workflow/run-view.ts';
@@ -12,6 +13,7 @@ export class FakeOperations implements Operations {
   findings: Finding[] = [];
   planWindows: PlanWindows[] = [];
   previews: PlanPreview[] = [];
+  snapshotTaken: Snapshot | undefined;
   entries: Entry[] = [];
   lines: OutputLine[] = [];
   /** Thrown by the next request, whatever it is. */
@@ -88,6 +90,11 @@ export class FakeOperations implements Operations {
   }
   async doctor(): Promise<Finding[]> {
     return this.#answer('doctor', this.findings);
+  }
+  async snapshot(): Promise<Snapshot> {
+    const { snapshotTaken } = this;
+    if (!snapshotTaken) throw new MaintenanceError('cluster/unreachable', 'retry', 'there is no cluster');
+    return this.#answer('snapshot', snapshotTaken);
   }
   watch(signal: AbortSignal, changed: (runId: string) => void): void {
     this.#listeners.add(changed);

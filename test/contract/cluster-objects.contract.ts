@@ -1,6 +1,6 @@
 /** The second half of the contract of a `Cluster`: volumes, surge, leases, events, rights; and watches on a bad wire. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { listAt, type JsonRecord } from '../../src/cluster/json.ts';
+import { listAt, recordAt, type JsonRecord } from '../../src/cluster/json.ts';
 import type { LabFaults } from '../../src/lab/kubernetes/faults.ts';
 import { Bench, never, otherUid, podPath, type ClusterWorld } from './cluster-bench.ts';
 
@@ -27,6 +27,30 @@ export function clusterObjectsContract(name: string, start: () => Promise<Cluste
       admin.attachment('csi-3', 'node-b', true);
       admin.attachment('csi-4', 'node-a', false);
       expect(await bench.drive(bench.cluster.attachedVolumes('node-a', never))).toEqual(['csi-1', 'csi-2']);
+    });
+
+    it('what a snapshot holds is read from the API as it is now, and without what is nobody’s business', async () => {
+      const { admin, cluster } = bench;
+      admin.replica(hash, 'Recreate');
+      admin.budget('web', 'web', 1);
+      admin.create('/api/v1/namespaces/shop/pods', {
+        metadata: { name: 'planted', annotations: { note: 'PLANTED' } },
+        spec: { nodeName: 'node-a', containers: [{ name: 'main', image: 'PLANTED', args: ['PLANTED'] }] },
+      });
+      const objects = await bench.drive(cluster.readObjects(never));
+      const names = Object.entries(objects).map(([kind, list]) => [
+        kind,
+        list.map((object) => recordAt(object, 'metadata')['name']),
+      ]);
+      expect(Object.fromEntries(names)).toMatchObject({
+        nodes: ['node-a'],
+        deployments: ['web'],
+        replicaSets: [`web-${hash}`],
+        budgets: ['web'],
+        statefulSets: [],
+      });
+      expect(objects.pods.map((pod) => recordAt(pod, 'metadata')['name'])).toContain('planted');
+      expect(JSON.stringify(objects)).not.toContain('PLANTED');
     });
 
     it('an announcement is an Event on the node', async () => {

@@ -113,25 +113,25 @@ describe('a pod is blocked, with a reason and somebody to ask', () => {
     const rules = [{ match: { namespaces: ['shop'] }, restart: 'never' as const }];
     expect(verdict({ hostNetwork: true }, { rules })).toMatchObject({
       kind: 'blocked',
-      because: 'the plan never restarts it; host network, cannot move alive',
+      because: 'the plan never restarts it',
     });
   });
 
   it('where no mover is installed for the only ways that are left, before anybody finds out by trying', () => {
-    const closed = { live: 'no live mover is installed' };
+    const installed = ['surge', 'evict'] as const;
     const rules = [{ match: { namespaces: ['shop'] }, prefer: ['live' as const], restart: 'never' as const }];
     const live = {
       kind: 'blocked',
-      because: 'no live mover is installed',
+      because: 'no mover is installed that could move it: live',
       owner: expect.stringMatching(/^ReplicaSet shop[/]/) as string,
     };
-    expect(judgePod(pod({ name: 'web-1' }), [], { ...policy, rules }, closed)).toEqual(live);
+    expect(judgePod(pod({ name: 'web-1' }), [], { ...policy, rules }, installed)).toEqual(live);
     // Local data keeps it from being restarted, and nothing can move it alive.
-    expect(judgePod(pod({ volumes: emptyDir }), [], policy, closed)).toMatchObject({
+    expect(judgePod(pod({ volumes: emptyDir }), [], policy, installed)).toMatchObject({
       kind: 'blocked',
-      because: 'emptyDir data would be lost (evacuation.localData: keep); no live mover is installed',
+      because: 'emptyDir data would be lost (evacuation.localData: keep)',
     });
-    expect(judgePod(pod({}), [], policy, closed)).toMatchObject({ kind: 'moves', ways: ['surge', 'evict'] });
+    expect(judgePod(pod({}), [], policy, installed)).toMatchObject({ kind: 'moves', ways: ['surge', 'evict'] });
     expect(judgePod(pod({}), [], policy)).toMatchObject({ kind: 'moves', ways: ['live', 'surge', 'evict'] });
   });
 

@@ -7,6 +7,7 @@ import type { NodeView } from '../../cluster/node.ts';
 import { podKey, type PodRef, type PodView } from '../../cluster/pod.ts';
 import { parseNode, parsePod } from '../../cluster/parse.ts';
 import { textAt } from '../../cluster/json.ts';
+import type { ClusterObjects } from '../../cluster/scrub.ts';
 import { MaintenanceError } from '../../errors/maintenance-error.ts';
 import type { Clock, Random } from '../../ports/clock.ts';
 import type {
@@ -20,6 +21,7 @@ import type {
 } from '../../ports/cluster.ts';
 import type { Logger } from '../../ports/logger.ts';
 import { cordon, setConditions, setPending, uncordon } from './nodes.ts';
+import { readObjects } from './objects.ts';
 import { attachedVolumes, evict, setReleased, podsOn } from './pods.ts';
 import { holdNodeLease, releaseNodeLease } from './node-leases.ts';
 import { paths } from './paths.ts';
@@ -156,6 +158,10 @@ export class KubernetesCluster implements Cluster {
       if (!(error instanceof MaintenanceError)) throw error;
       this.#options.logger.warn({ node, reason, error: error.message }, 'event on the node could not be written');
     }
+  }
+
+  readObjects(signal: AbortSignal): Promise<ClusterObjects> {
+    return readObjects(this.#transport, signal);
   }
 
   missingRights(signal: AbortSignal): Promise<Right[]> {

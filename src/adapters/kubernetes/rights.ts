@@ -41,6 +41,12 @@ function linesFor(leaseNamespace: string): readonly RightsLine[] {
     { verbs: ['create'], group: '', resource: 'pods', subresource: 'eviction', reason: 'evict within the budgets' },
     { verbs: ['list'], group: 'apps', resource: 'replicasets', reason: 'surge: how many replicas are wanted' },
     { verbs: ['get'], group: 'apps', resource: 'deployments', reason: 'surge: may two replicas overlap' },
+    ...['deployments', 'statefulsets', 'daemonsets'].map((resource) => ({
+      verbs: ['list'],
+      group: 'apps',
+      resource,
+      reason: 'snapshot: who makes a pod again',
+    })),
     { verbs: ['list', 'watch'], group: 'policy', resource: 'poddisruptionbudgets', reason: 'find blockers early' },
     {
       verbs: ['list', 'watch'],

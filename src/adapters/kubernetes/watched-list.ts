@@ -10,7 +10,7 @@ import { InvariantError, MaintenanceError } from '../../errors/maintenance-error
 import type { Clock, Random } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import { errorOf, isStatus, unreachableError } from './api-answers.ts';
-import { SortedViews } from './sorted-views.ts';
+import { SortedViews } from '../../cluster/sorted-views.ts';
 import type { ApiRequest, ApiTransport, WatchEvent } from './transport.ts';
 
 export interface WatchTimes {

@@ -33,6 +33,7 @@ const rolesByUser: Readonly<Record<string, readonly Rule[]>> = {
     { verbs: ['create'], groups: [''], resources: ['pods/eviction'] },
     { verbs: ['list'], groups: ['apps'], resources: ['replicasets'] },
     { verbs: ['get'], groups: ['apps'], resources: ['deployments'] },
+    { verbs: ['list'], groups: ['apps'], resources: ['deployments', 'statefulsets', 'daemonsets'] },
     { verbs: readVerbs, groups: ['policy'], resources: ['poddisruptionbudgets'] },
     {
       verbs: ['list', 'watch'],

@@ -13,13 +13,18 @@ import { StatefulSetController } from './controllers/stateful-set.ts';
 import { VolumeController } from './controllers/volumes.ts';
 import { Timers } from './timers.ts';
 
+export interface Surroundings {
+  /** How many pods an owner of a kind that is not played here wants, by uid. */
+  readonly scaleOf?: ((uid: string) => number | undefined) | undefined;
+}
+
 export class ControlPlane {
   readonly timers: Timers;
   readonly kubelets: Kubelets;
   readonly pods: PodIndex;
   readonly #stopListening: () => void;
 
-  constructor(api: KubernetesApi, times: Partial<ControllerTimes> = {}) {
+  constructor(api: KubernetesApi, times: Partial<ControllerTimes> = {}, { scaleOf }: Surroundings = {}) {
     const { registry, store } = api;
     this.timers = new Timers(registry.clock);
     // First of all listeners, so that every controller sees an index that knows of the change.
@@ -30,6 +35,7 @@ export class ControlPlane {
       timers: this.timers,
       times: { ...defaultTimes, ...times },
       pods: this.pods,
+      scaleOf,
     };
     const lifecycle = new NodeLifecycle(context);
     this.kubelets = new Kubelets(context, lifecycle);

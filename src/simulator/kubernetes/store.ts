@@ -3,6 +3,7 @@
  *
  * It never judges a write; that is the registry's part. Listeners are called at once, in the order of their subscription.
  */
+import { SortedViews } from '../../cluster/sorted-views.ts';
 import { InvariantError } from '../../errors/maintenance-error.ts';
 import type { ApiObject } from './objects.ts';
 import type { Kind } from './kinds.ts';
@@ -19,9 +20,9 @@ export type ChangeListener = (change: Change) => void;
 
 interface Collection {
   readonly objects: Map<string, ApiObject>;
+  readonly sorted: SortedViews<ApiObject>;
   /** By namespace, then by name: controllers and lists look at one namespace. */
   readonly namespaces: Map<string, Map<string, ApiObject>>;
-  sorted: readonly ApiObject[] | undefined;
   history: Change[];
   /** Changes up to this revision can no longer be replayed. */
   forgotten: number;
@@ -65,11 +66,7 @@ export class Store {
 
   /** Sorted by namespace and name, as a real server lists. */
   list<T extends ApiObject>(kind: Kind<T>): readonly T[] {
-    const collection = this.#collection(kind);
-    collection.sorted ??= [...collection.objects.entries()]
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([, object]) => object);
-    return collection.sorted as readonly T[];
+    return this.#collection(kind).sorted.all as readonly T[];
   }
 
   /** In the order of creation. */
@@ -95,9 +92,10 @@ export class Store {
   remove<T extends ApiObject>(kind: Kind<T>, previous: T, last: T): T {
     const collection = this.#collection(kind);
     const { namespace, name } = previous.metadata;
-    if (!collection.objects.delete(keyOf(namespace, name))) throw new InvariantError('an object was removed twice');
+    const key = keyOf(namespace, name);
+    if (!collection.objects.delete(key)) throw new InvariantError('an object was removed twice');
     collection.namespaces.get(namespace ?? '')?.delete(name);
-    collection.sorted = undefined;
+    collection.sorted.delete(key);
     const object = this.#stamp(last);
     this.#publish({ type: 'DELETED', kind, object, previous, revision: this.#revision }, collection);
     return object;
@@ -114,11 +112,12 @@ export class Store {
     const collection = this.#collection(kind);
     const object = this.#stamp(next);
     const { name, namespace = '' } = object.metadata;
-    collection.objects.set(keyOf(namespace, name), object);
+    const key = keyOf(namespace, name);
+    collection.objects.set(key, object);
+    collection.sorted.set(key, object);
     const siblings = collection.namespaces.get(namespace);
     if (siblings) siblings.set(name, object);
     else collection.namespaces.set(namespace, new Map([[name, object]]));
-    collection.sorted = undefined;
     this.#publish({ type, kind, object, previous, revision: this.#revision }, collection);
     return object;
   }
@@ -144,8 +143,8 @@ export class Store {
     if (found) return found;
     const made: Collection = {
       objects: new Map(),
+      sorted: new SortedViews(),
       namespaces: new Map(),
-      sorted: undefined,
       history: [],
       forgotten: this.#options.firstRevision,
     };

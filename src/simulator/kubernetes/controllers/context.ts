@@ -45,6 +45,8 @@ export interface Context {
   readonly timers: Timers;
   readonly times: ControllerTimes;
   readonly pods: PodIndex;
+  /** How many pods an owner of a kind that is not played here wants, by uid. */
+  readonly scaleOf?: ((uid: string) => number | undefined) | undefined;
 }
 
 export interface Controller {

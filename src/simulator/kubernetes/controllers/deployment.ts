@@ -2,6 +2,7 @@
  * Deployments: one ReplicaSet per template, scaled with the Deployment. A changed template is rolled out at once, not
  * step by step: rollouts are not what this world is for.
  */
+import { templateHashLabel } from '../../../cluster/released.ts';
 import { isEqual } from '../equal.ts';
 import { controllerOf, type WorkloadObject } from '../objects.ts';
 import { kinds } from '../kinds.ts';
@@ -34,7 +35,9 @@ export class DeploymentController implements Controller {
     const owned = store
       .inNamespace(kinds.replicaSets, namespace)
       .filter((replicaSet) => controllerOf(replicaSet)?.uid === deployment.metadata.uid);
-    const current = owned.find((replicaSet) => replicaSet.metadata.name === `${name}-${hash}`);
+    const current = owned.find(
+      (replicaSet) => replicaSet.metadata.name === `${name}-${hash}` || isOfTemplate(replicaSet, deployment),
+    );
     if (!current) this.#createReplicaSet(deployment, hash);
     for (const replicaSet of owned) {
       const replicas = replicaSet === current ? (deployment.spec.replicas ?? 1) : 0;
@@ -80,4 +83,11 @@ export class DeploymentController implements Controller {
     };
     if (!isEqual(deployment.status, status)) registry.setStatus(kinds.deployments, deployment, status);
   }
+}
+
+/** By content, because the hash in a name is the business of whoever made it (deployment/util `FindNewReplicaSet`). */
+function isOfTemplate(replicaSet: WorkloadObject, deployment: WorkloadObject): boolean {
+  const [own, wanted] = [replicaSet.spec.template, deployment.spec.template];
+  const { [templateHashLabel]: _hash, ...labels } = own.metadata?.labels ?? {};
+  return isEqual(own.spec, wanted.spec) && isEqual(labels, wanted.metadata?.labels ?? {});
 }

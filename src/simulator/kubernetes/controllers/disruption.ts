@@ -77,6 +77,8 @@ export class DisruptionController implements Controller {
     for (const pod of pods) {
       const owner = controllerOf(pod);
       if (!owner || wanted.has(owner.uid)) continue;
+      const outside = this.#context.scaleOf?.(owner.uid);
+      if (outside !== undefined) wanted.set(owner.uid, outside);
       const kind = owner.kind === 'StatefulSet' ? kinds.statefulSets : kinds.replicaSets;
       const found = store.get(kind, pod.metadata.namespace, owner.name);
       if (found?.metadata.uid !== owner.uid) continue;

@@ -57,6 +57,10 @@ export class Kubelets implements Controller {
     const kubelet: Kubelet = { node, machine, capacity, epoch: 0, isRunning: false };
     this.#kubelets.set(node, kubelet);
     machine.onChange(() => this.#onMachine(kubelet));
+    // What runs there already was started in this boot, and is not started anew.
+    for (const pod of this.#context.pods.onNode(node).values()) {
+      if (pod.status.phase === 'Running') this.#bootByPod.set(pod.metadata.uid, machine.boots);
+    }
     if (machine.system === 'up') this.#start(kubelet);
   }
 
@@ -117,8 +121,8 @@ export class Kubelets implements Controller {
     const ready = { type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'kubelet is posting ready status' };
     const status: NodeObject['status'] = {
       ...current.status,
-      capacity,
-      allocatable: capacity,
+      capacity: current.status.capacity ?? capacity,
+      allocatable: current.status.allocatable ?? capacity,
       conditions: withCondition(current.status.conditions, {
         ...ready,
         lastHeartbeatTime: now,

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { SortedViews } from '../../../src/adapters/kubernetes/sorted-views.ts';
+import { SortedViews } from '../../src/cluster/sorted-views.ts';
 
 const key = fc.constantFrom('a', 'b', 'b/a', 'c', 'd', 'e', 'ä', 'Z');
 const change = fc.record({ key, value: fc.option(fc.integer(), { nil: undefined }) });
