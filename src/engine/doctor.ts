@@ -78,7 +78,9 @@ function examineMovers({ movers }: EngineWorld): Promise<Finding> {
     const signal = AbortSignal.timeout(probeMs);
     const texts: string[] = [];
     for (const mover of Object.values(movers)) {
-      texts.push(`${mover.name} ${(await mover.detect(signal)) ? 'ready' : 'not installed'}`);
+      const detection = await mover.detect(signal);
+      const said = detection.kind === 'ready' ? `ready ${detection.text}` : `not installed: ${detection.because}`;
+      texts.push(`${mover.name} ${said}`.trim());
     }
     return texts.join(' · ');
   });

@@ -17,7 +17,7 @@ import type { EngineWorld } from './world.ts';
 import type { RunLog } from './run-log.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { listWindows } from './windows.ts';
-import { installedWays } from '../steps/ways.ts';
+import { closedWays, detectMovers } from '../steps/ways.ts';
 
 const askMs = 30_000;
 
@@ -106,11 +106,12 @@ async function listServers(world: EngineWorld, documents: DocumentSource, log: R
 }
 
 async function preview(world: EngineWorld, definition: RunDefinition): Promise<PlanPreview> {
-  const view = await world.cluster.view(AbortSignal.timeout(askMs));
+  const signal = AbortSignal.timeout(askMs);
+  const view = await world.cluster.view(signal);
   const warnings: string[] = [];
-  const installed = installedWays(world.movers);
+  const closedFor = closedWays(await detectMovers(world.movers, signal), view);
   const pods = definition.servers.flatMap((server) =>
-    judgeServer(server.node, view, definition.evacuation, installed).map(({ pod, verdict }) => {
+    judgeServer(server.node, view, definition.evacuation, closedFor).map(({ pod, verdict }) => {
       if (verdict.kind === 'moves') warnings.push(...verdict.warnings.map((text) => `${podKey(pod)}: ${text}`));
       return previewPod(server.name, pod, verdict);
     }),
@@ -120,7 +121,7 @@ async function preview(world: EngineWorld, definition: RunDefinition): Promise<P
     if (node?.cordon.kind === 'foreign')
       warnings.push(`${server.name} is cordoned by somebody else and will be refused`);
   }
-  const shut = windowHold(definition, world.clock.nowMs());
+  const shut = windowHold(definition, {}, world.clock.nowMs());
   if (shut?.hold.kind === 'waiting') warnings.push(`started now it would wait: ${shut.hold.text}`);
   if (definition.maxUnavailable === 0) warnings.push('maxUnavailable is 0: no server will start');
   return { definition, pods, warnings };

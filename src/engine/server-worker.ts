@@ -86,6 +86,8 @@ class Visit {
   readonly #log: RunLog;
   readonly #input: VisitInput;
   #state: ServerState;
+  /** Moves run side by side and share one journal: each entry is written after the one before it. */
+  #written: Promise<void> = Promise.resolve();
 
   constructor(world: EngineWorld, log: RunLog, input: VisitInput) {
     this.#world = world;
@@ -213,10 +215,14 @@ class Visit {
     if (!isSameHold(this.#state.hold, hold)) await this.#record({ kind: 'holdChanged', hold });
   }
 
-  async #record(...events: ServerEvent[]): Promise<void> {
+  #record(...events: ServerEvent[]): Promise<void> {
     const { run, lease, signal } = this.#input;
-    signal.throwIfAborted();
-    this.#state = await this.#log.appendServer(run.definition, this.#state, events, lease);
+    const writing = this.#written.then(async () => {
+      signal.throwIfAborted();
+      this.#state = await this.#log.appendServer(run.definition, this.#state, events, lease);
+    });
+    this.#written = writing.catch(() => undefined);
+    return writing;
   }
 
   #context(): StepContext {
@@ -256,7 +262,7 @@ class Visit {
     const cordon = view.nodes.find((node) => node.name === server.node)?.cordon;
     // Cordoned by a daemon that died before it could say so: it has started, and goes on to its end.
     const hasStarted = cordon?.kind === 'ours' && cordon.runId === now.definition.runId;
-    const shut = windowHold(now.definition, this.#world.clock.nowMs(), this.#state.startedMs);
+    const shut = windowHold(now.definition, server, this.#world.clock.nowMs(), this.#state.startedMs);
     if (shut && !hasStarted) return shut.hold;
     return budgetHold(now, server.name, downServers(now.definition, view.nodes));
   }

@@ -62,6 +62,10 @@ export const errorCodes = {
   'document/not-found': { exit: invalidDocument, next: '`pitcrew validate` lists the documents that were read' },
   'engine/bug': { exit: runFailed, next: 'please report it together with the daemon’s log; then retry or skip' },
   'evacuation/blocked': { exit: runFailed, next: 'ask the owner of the pod named, or write a rule for it in the plan' },
+  'evacuation/mover': {
+    exit: runFailed,
+    next: 'look at the pod and at what its mover says of it; retry the server once the move is over',
+  },
   'evacuation/timeout': { exit: runFailed, next: 'see which budget or pod held it up, then `pitcrew retry`' },
   'gate/refused': { exit: runFailed, next: 'the gate in the plan says no; mend what it watches' },
   'host/missing-program': { exit: unreachable, next: '' },

@@ -39,12 +39,17 @@ function matches(rule: EvacuationRule, pod: PodView): boolean {
 
 const allWays: readonly MoveWay[] = ['live', 'surge', 'evict'];
 
-/** `installed`: ways for which a mover is there. Without one a way is none, and that is better known beforehand. */
+/**
+ * Ways that no installed mover can go with a pod, each with the reason; what is not named is open. A way without a mover is
+ * none, and that is better known beforehand.
+ */
+export type ClosedWays = Readonly<Partial<Record<MoveWay, string>>>;
+
 export function judgePod(
   pod: PodView,
   budgets: readonly BudgetView[],
   policy: EvacuationPolicy,
-  installed: readonly MoveWay[] = allWays,
+  closed: ClosedWays = {},
 ): Verdict {
   const rule = policy.rules.find((candidate) => matches(candidate, pod));
   const stays = reasonToStay(pod, rule);
@@ -52,9 +57,10 @@ export function judgePod(
   if (pod.leaving) return { kind: 'waits', because: 'it is on its way out already' };
   if (rule?.action === 'waitCompleted') return { kind: 'waits', because: 'the plan waits until it has completed' };
   const against = reasonsAgainst(pod, budgetsOf(pod, budgets), policy, rule);
-  const missing = allWays.filter((way) => !installed.includes(way));
-  const because = `no mover is installed that could move it: ${missing.join(', ')}`;
-  if (missing.length > 0) against.push({ ways: missing, because, owner: ownerOf(pod) });
+  for (const way of allWays) {
+    const because = closed[way];
+    if (because !== undefined) against.push({ ways: [way], because, owner: ownerOf(pod) });
+  }
   return judgeWays(pod, against, policy, rule);
 }
 
@@ -78,10 +84,13 @@ function judgeWays(
   const prefer = rule?.prefer ?? policy.prefer;
   const ways = prefer.filter((way) => !against.some((reason) => reason.ways.includes(way)));
   if (ways.length === 0) {
-    const first = against.find((reason) => reason.ways.some((way) => prefer.includes(way)));
+    // The first reason against each way, each reason once: all of them together are what is in the way.
+    const firsts = prefer.flatMap((way) => against.find((reason) => reason.ways.includes(way)) ?? []);
+    const first = against.find((reason) => firsts.includes(reason));
+    const reasons = against.filter((reason) => firsts.includes(reason)).map((reason) => reason.because);
     return {
       kind: 'blocked',
-      because: first?.because ?? 'the plan allows no way to move it',
+      because: [...new Set(reasons)].join('; ') || 'the plan allows no way to move it',
       owner: first?.owner ?? podKey(pod),
     };
   }
@@ -122,8 +131,13 @@ function reasonsAgainst(
   if (pod.volumes.some((volume) => volume.kind === 'emptyDir') && policy.localData === 'keep') {
     against(restarts, 'emptyDir data would be lost (evacuation.localData: keep)');
   }
-  if (pod.volumes.some((volume) => volume.kind === 'hostPath')) against(['live'], 'hostPath volume, cannot move alive');
-  if (pod.hostNetwork) against(['live'], 'host network, cannot move alive');
+  // What a virtual machine's own pod mounts is KubeVirt's business, and so is whether the machine can move.
+  if (pod.owner?.kind !== 'VirtualMachineInstance') {
+    if (pod.volumes.some((volume) => volume.kind === 'hostPath')) {
+      against(['live'], 'hostPath volume, cannot move alive');
+    }
+    if (pod.hostNetwork) against(['live'], 'host network, cannot move alive');
+  }
   if (budgets.length > 1) {
     const names = budgets
       .map((budget) => budget.name)
@@ -151,10 +165,10 @@ export function judgeServer(
   node: string,
   view: { readonly pods: readonly PodView[]; readonly budgets: readonly BudgetView[] },
   policy: EvacuationPolicy,
-  installed: readonly MoveWay[] = allWays,
+  closedFor: (pod: PodView) => ClosedWays = () => ({}),
 ): { readonly pod: PodView; readonly verdict: Verdict }[] {
   return view.pods
     .filter((pod) => pod.node === node)
     .sort((a, b) => (podKey(a) < podKey(b) ? -1 : 1))
-    .map((pod) => ({ pod, verdict: judgePod(pod, view.budgets, policy, installed) }));
+    .map((pod) => ({ pod, verdict: judgePod(pod, view.budgets, policy, closedFor(pod)) }));
 }

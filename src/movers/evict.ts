@@ -4,9 +4,20 @@
  * It never deletes, so budgets are always honoured.
  */
 import { unreachable } from '../errors/maintenance-error.ts';
-import { podKey, type PodView } from '../cluster/pod.ts';
+import { podKey, type PodRef, type PodView } from '../cluster/pod.ts';
 import type { Cluster, EvictionAnswer } from '../ports/cluster.ts';
-import type { Assessment, MoveProgress, PodMover } from '../ports/movers.ts';
+import type {
+  Assessment,
+  CancelAnswer,
+  Detection,
+  MoveContext,
+  MoveOrder,
+  MoveProgress,
+  PodMover,
+} from '../ports/movers.ts';
+
+/** What comes after the end of the old pod is somebody else's doing and is not waited for. */
+const gone: MoveProgress = { kind: 'done', evidence: { kept: 'nothing: restart' } };
 
 export class EvictMover implements PodMover {
   readonly name = 'evict';
@@ -16,38 +27,48 @@ export class EvictMover implements PodMover {
     this.#cluster = cluster;
   }
 
-  detect(): Promise<boolean> {
-    return Promise.resolve(true);
+  detect(): Promise<Detection> {
+    return Promise.resolve({ kind: 'ready', text: '' });
   }
 
   assess(pod: PodView): Assessment {
-    return { kind: 'able', promise: 'nothing: restart', predictedMs: pod.gracePeriodSeconds * 1_000 };
+    return restartIn(pod.gracePeriodSeconds * 1_000);
   }
 
-  advance(pod: PodView, _view: unknown, signal: AbortSignal): Promise<MoveProgress> {
-    return evictOnce(this.#cluster, pod, signal);
+  advance(order: MoveOrder, { signal }: MoveContext): Promise<MoveProgress> {
+    return evictOnce(this.#cluster, order.pod, signal);
   }
 
   /** An eviction that was taken cannot be taken back, and one that was not has left no trace. */
-  cancel(): Promise<void> {
-    return Promise.resolve();
+  cancel(order: MoveOrder, signal: AbortSignal): Promise<CancelAnswer> {
+    return cancelEviction(this.#cluster, order.pod, signal);
   }
 }
 
-/** Looks first: a pod that is gone or going is never evicted again, and the uid is the one just read. */
-export async function evictOnce(cluster: Cluster, pod: PodView, signal: AbortSignal): Promise<MoveProgress> {
+/** Waiting for a budget is bounded by the evacuation as a whole, so a single eviction has no bound of its own. */
+export function restartIn(predictedMs: number): Assessment {
+  return { kind: 'able', promise: 'nothing: restart', predictedMs, timeoutMs: Number.MAX_SAFE_INTEGER };
+}
+
+export async function cancelEviction(cluster: Cluster, pod: PodRef, signal: AbortSignal): Promise<CancelAnswer> {
   const now = await cluster.readPod(pod, signal);
-  if (!now || now.uid !== pod.uid) return { kind: 'done' };
-  if (now.leaving) return { kind: 'cutover', note: 'shutting down' };
+  return now?.uid === pod.uid && !now.leaving ? 'cancelled' : 'committed';
+}
+
+/** Looks first: a pod that is gone or going is never evicted again, and the uid is the one just read. */
+export async function evictOnce(cluster: Cluster, pod: PodRef, signal: AbortSignal): Promise<MoveProgress> {
+  const now = await cluster.readPod(pod, signal);
+  if (!now || now.uid !== pod.uid) return gone;
+  if (now.leaving) return { kind: 'cutover', note: 'shutting down', isCommitted: true };
   return progressOf(await cluster.evict(pod, signal), pod);
 }
 
-function progressOf(answer: EvictionAnswer, pod: PodView): MoveProgress {
+function progressOf(answer: EvictionAnswer, pod: PodRef): MoveProgress {
   switch (answer.kind) {
     case 'accepted':
-      return { kind: 'cutover', note: 'shutting down' };
+      return { kind: 'cutover', note: 'shutting down', isCommitted: true };
     case 'gone':
-      return { kind: 'done' };
+      return gone;
     case 'budget':
       return { kind: 'queued', waitingFor: `budget ${pod.namespace}/${answer.budget} ${shorten(answer)}` };
     case 'migrating':

@@ -9,7 +9,7 @@ import type { NeededProbe, ProgramStep } from '../workflow/definition.ts';
 import type { Evidence } from '../workflow/events.ts';
 import { runAction, runScript } from './run-script.ts';
 import { finished, sinceMs, waiting, type StepContext, type StepResult } from './step.ts';
-import { installedWays } from './ways.ts';
+import { closedWays, detectMovers } from './ways.ts';
 
 type Prepare = Extract<ProgramStep, { kind: 'prepare' }>;
 
@@ -64,12 +64,9 @@ async function saysNeeded(step: string, index: number, probe: NeededProbe, conte
 
 async function findBlocker(context: StepContext): Promise<string | undefined> {
   const view = await context.cluster.view(context.signal);
-  const blocked = judgeServer(
-    context.server.node,
-    view,
-    context.definition.evacuation,
-    installedWays(context.movers),
-  ).flatMap(({ pod, verdict }) =>
+  const closedFor = closedWays(await detectMovers(context.movers, context.signal), view);
+  const judged = judgeServer(context.server.node, view, context.definition.evacuation, closedFor);
+  const blocked = judged.flatMap(({ pod, verdict }) =>
     verdict.kind === 'blocked' ? [`${podKey(pod)}: ${verdict.because} (ask ${verdict.owner})`] : [],
   );
   if (blocked.length === 0) return undefined;

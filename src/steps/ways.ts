@@ -1,6 +1,14 @@
-/** Which movers carry which way of moving a pod, and which ways that leaves where not all are installed. Decides nothing else. */
-import type { MoverName, PodMover } from '../ports/movers.ts';
+/**
+ * Which movers carry which way of moving a pod, and which ways that leaves for a pod with what is installed here. Decides
+ * nothing else.
+ */
+import type { PodView } from '../cluster/pod.ts';
+import type { ClosedWays } from '../evacuation/verdict.ts';
+import type { ClusterView } from '../ports/cluster.ts';
+import type { Detection, MoverName, PodMover } from '../ports/movers.ts';
 import type { MoveWay } from '../spec/plan.ts';
+
+export type Movers = Readonly<Partial<Record<MoverName, PodMover>>>;
 
 export const moversOfWay: Readonly<Record<MoveWay, readonly MoverName[]>> = {
   live: ['kubevirt', 'paguro', 'castai', 'criu'],
@@ -10,6 +18,52 @@ export const moversOfWay: Readonly<Record<MoveWay, readonly MoverName[]>> = {
 
 const ways: readonly MoveWay[] = ['live', 'surge', 'evict'];
 
-export function installedWays(movers: Readonly<Partial<Record<MoverName, PodMover>>>): MoveWay[] {
-  return ways.filter((way) => moversOfWay[way].some((name) => movers[name] !== undefined));
+export function isLiveMover(name: string): boolean {
+  return moversOfWay.live.some((mover) => mover === name);
+}
+
+export interface ReadyMover {
+  readonly mover: PodMover;
+  readonly detection: Extract<Detection, { kind: 'ready' }>;
+}
+
+/** The movers that the cluster has what they need for, by name. */
+export async function detectMovers(movers: Movers, signal: AbortSignal): Promise<ReadonlyMap<MoverName, ReadyMover>> {
+  const looked = await Promise.all(
+    Object.values(movers).map(async (mover) => ({ mover, detection: await mover.detect(signal) })),
+  );
+  const ready = new Map<MoverName, ReadyMover>();
+  for (const { mover, detection } of looked) {
+    if (detection.kind === 'ready') ready.set(mover.name, { mover, detection });
+  }
+  return ready;
+}
+
+/** For the verdict on a pod: the ways that no mover here can go with it, and why not. */
+export function closedWays(ready: ReadonlyMap<MoverName, ReadyMover>, view: ClusterView): (pod: PodView) => ClosedWays {
+  return (pod) => {
+    const closed: Partial<Record<MoveWay, string>> = {};
+    for (const way of ways) {
+      const reason = whyClosed(way, ready, pod, view);
+      if (reason !== undefined) closed[way] = reason;
+    }
+    return closed;
+  };
+}
+
+function whyClosed(
+  way: MoveWay,
+  ready: ReadonlyMap<MoverName, ReadyMover>,
+  pod: PodView,
+  view: ClusterView,
+): string | undefined {
+  const reasons: string[] = [];
+  for (const name of moversOfWay[way]) {
+    const mover = ready.get(name)?.mover;
+    if (!mover) continue;
+    const assessment = mover.assess(pod, view);
+    if (assessment.kind === 'able') return undefined;
+    reasons.push(`${name}: ${assessment.blockers.join(', ')}`);
+  }
+  return reasons.length === 0 ? `no ${way} mover is installed` : reasons.join('; ');
 }

@@ -8,7 +8,7 @@
 /** Servers of one failure domain that wait, in the order in which they shall start. */
 export interface Queue {
   readonly domain: string;
-  readonly servers: readonly string[];
+  readonly servers: Iterable<string>;
 }
 
 /** The places as they are now. */
@@ -31,8 +31,8 @@ export type Refuses = (server: string, besides: ReadonlySet<string>) => string |
 
 export type Refusal =
   | { readonly kind: 'parallel'; readonly max: number }
-  | { readonly kind: 'domain'; readonly busy: readonly string[] }
-  | { readonly kind: 'budget'; readonly unavailable: readonly string[]; readonly max: number }
+  | { readonly kind: 'domain'; readonly busy: ReadonlySet<string> }
+  | { readonly kind: 'budget'; readonly unavailable: number; readonly max: number }
   | { readonly kind: 'capacity'; readonly server: string; readonly because: string };
 
 export interface Admission {
@@ -67,7 +67,10 @@ function rankOf(domain: string): string {
 /** As many as may start now; the domain in progress first, and no second one beside it. */
 export function admit(queues: readonly Queue[], places: Places, refuses?: Refuses): Admission {
   const { maxUnavailable, maxParallel, held, active, down } = places;
-  const unavailable = new Set([...held.keys(), ...down]);
+  const holds = (server: string): boolean => held.has(server) || down.has(server);
+  let unavailable = held.size + [...down].filter((server) => !held.has(server)).length;
+  // Only made where somebody asks: it is large, and most admissions never need it.
+  let besides: Set<string> | undefined;
   const busy = new Set(held.values());
   const admitted: string[] = [];
   let refusal: Refusal | undefined;
@@ -79,15 +82,16 @@ export function admit(queues: readonly Queue[], places: Places, refuses?: Refuse
         return { admitted, refusal: refusal ?? { kind: 'parallel', max: maxParallel } };
       }
       if (busy.size > 0 && !busy.has(domain)) {
-        return { admitted, refusal: refusal ?? { kind: 'domain', busy: [...busy].sort() } };
+        return { admitted, refusal: refusal ?? { kind: 'domain', busy } };
       }
-      if (!unavailable.has(server) && unavailable.size >= maxUnavailable) {
-        refusal ??= { kind: 'budget', unavailable: [...unavailable].sort(), max: maxUnavailable };
+      if (!holds(server) && unavailable >= maxUnavailable) {
+        refusal ??= { kind: 'budget', unavailable, max: maxUnavailable };
         // Only one that is down already could still start.
         if (down.size === 0) return { admitted, refusal };
         continue;
       }
-      const because = refuses?.(server, unavailable);
+      if (refuses) besides ??= new Set([...held.keys(), ...down]);
+      const because = besides && refuses?.(server, besides);
       if (because !== undefined) {
         refusal ??= { kind: 'capacity', server, because };
         capacityRefusals += 1;
@@ -95,7 +99,8 @@ export function admit(queues: readonly Queue[], places: Places, refuses?: Refuse
         continue;
       }
       admitted.push(server);
-      unavailable.add(server);
+      besides?.add(server);
+      if (!holds(server)) unavailable += 1;
       busy.add(domain);
     }
   }
@@ -106,14 +111,14 @@ function rankBusy(busy: ReadonlySet<string>, { domain }: Queue): number {
   return busy.has(domain) ? 0 : 1;
 }
 
-export function sayRefusal(refusal: Refusal): string {
+export function sayRefusal(refusal: Refusal, { held, down }: Places): string {
   switch (refusal.kind) {
     case 'parallel':
       return `at most ${refusal.max} at once`;
     case 'domain':
-      return `domain ${refusal.busy.join(', ')} is still in progress`;
+      return `domain ${[...refusal.busy].sort().join(', ')} is still in progress`;
     case 'budget':
-      return `budget: ${refusal.unavailable.join(', ') || 'none'} unavailable, at most ${refusal.max}`;
+      return `budget: ${[...new Set([...held.keys(), ...down])].sort().join(', ') || 'none'} unavailable, at most ${refusal.max}`;
     case 'capacity':
       return `${refusal.server}: ${refusal.because}`;
   }

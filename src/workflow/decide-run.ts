@@ -8,7 +8,7 @@ import type { RunServer } from './definition.ts';
 import type { RunEvent } from './events.ts';
 import { isSameHold, noHold, type Hold } from './hold.ts';
 import { activeServers, type RunState } from './run-state.ts';
-import { windowHold } from './window.ts';
+import { neededMs, windowHold, type WindowHold } from './window.ts';
 
 /** What the coordinator saw of the world just now. */
 export interface RunObservation {
@@ -126,22 +126,48 @@ function fillWave(state: RunState, wave: number, active: readonly string[], obse
   if (state.pausedBy !== undefined) return { events: holdChange(state, { kind: 'paused', by: state.pausedBy }) };
 
   const started: RunEvent[] = state.waves[wave]?.kind === 'pending' ? [{ kind: 'waveStarted', wave }] : [];
-  const { admitted, refusal } = admit(queuesOf(waiting), placesOf(state, active, observation), observation.refuses);
+  const { open, shut } = byWindow(state, waiting, observation.nowMs);
+  // Also while the window is shut: whether anybody could start at all may be known already.
+  const candidates = open.length > 0 ? open : waiting;
+  const places = placesOf(state, active, observation);
+  const { admitted, refusal } = admit(queuesOf(candidates), places, observation.refuses);
   const admissions = admitted.map((server): RunEvent => ({ kind: 'serverAdmitted', server }));
   const isStuck = active.length + admitted.length === 0 && refusal !== undefined;
   const holders = [...state.admitted].sort().join(', ');
   // A halted server keeps its place and its domain; where that leaves nothing to do, waiting helps nobody.
   if (isStuck && holders !== '')
-    return { events: [endOf('halted', `${holders} halted; the others cannot start: ${sayRefusal(refusal)}`)] };
-  const shut = waiting.length > 0 ? windowHold(state.definition, observation.nowMs) : undefined;
+    return { events: [endOf('halted', `${holders} halted; the others cannot start: ${sayRefusal(refusal, places)}`)] };
   // What has a place already goes on to its end.
-  if (shut) return { events: holdChange(state, shut.hold), wakeAtMs: shut.untilMs };
-  const hold: Hold = isStuck ? refusalHold(refusal) : noHold;
+  if (shut && open.length === 0) return { events: holdChange(state, shut.hold), wakeAtMs: shut.untilMs };
+  const hold: Hold = isStuck ? refusalHold(refusal, places) : noHold;
   return {
     events: [...started, ...admissions, ...holdChange(state, hold)],
     // A server that is down for another reason comes back without telling us.
     wakeAtMs: waiting.length > admitted.length ? observation.nowMs + 5_000 : undefined,
   };
+}
+
+/** Servers that may start now as far as time goes; and what the others wait for, of those whose turn comes first. */
+function byWindow(
+  { definition }: RunState,
+  waiting: readonly RunServer[],
+  nowMs: number,
+): { open: readonly RunServer[]; shut?: WindowHold | undefined } {
+  const { schedule } = definition;
+  if (!schedule) return { open: waiting };
+  // Many servers, and few lengths: looking through windows takes its time.
+  const holds = new Map<number, WindowHold | undefined>();
+  const open = waiting.filter((server) => {
+    const length = neededMs(schedule, server);
+    if (!holds.has(length)) holds.set(length, windowHold(definition, server, nowMs));
+    return holds.get(length) === undefined;
+  });
+  const [shut] = [...holds.values()].filter((hold) => hold !== undefined).sort((a, b) => untilOf(a) - untilOf(b));
+  return { open, shut };
+}
+
+function untilOf({ untilMs }: WindowHold): number {
+  return untilMs ?? Number.POSITIVE_INFINITY;
 }
 
 function placesOf(state: RunState, active: readonly string[], { down }: RunObservation): Places {
@@ -151,7 +177,7 @@ function placesOf(state: RunState, active: readonly string[], { down }: RunObser
   return { maxUnavailable, maxParallel, held, active: active.length, down };
 }
 
-function refusalHold(refusal: Refusal): Hold {
-  const text = sayRefusal(refusal);
+function refusalHold(refusal: Refusal, places: Places): Hold {
+  const text = sayRefusal(refusal, places);
   return { kind: 'waiting', for: refusal.kind === 'capacity' ? 'capacity' : 'budget', text };
 }

@@ -105,7 +105,8 @@ function windowDecision(
   nowMs: number,
 ): ServerDecision | undefined {
   if (step.kind !== 'prepare' && step.kind !== 'cordon') return undefined;
-  const shut = windowHold(definition, nowMs, step.kind === 'prepare' ? nowMs : state.startedMs);
+  const server = definition.servers.find(({ name }) => name === state.server) ?? {};
+  const shut = windowHold(definition, server, nowMs, step.kind === 'prepare' ? nowMs : state.startedMs);
   return shut && { kind: 'hold', hold: shut.hold };
 }
 

@@ -57,9 +57,30 @@ export type ProgramStep =
   | { readonly kind: 'return'; readonly id: string };
 export type StepKind = ProgramStep['kind'];
 
+/** How long a server takes from its start to its end, as predicted when the run was started. */
+export interface ServerTimes {
+  readonly p50Ms: number;
+  readonly p95Ms: number;
+  /** How many servers were measured; 0: none, and the times are what the plan states. */
+  readonly measured: number;
+  /** What the measured ones have in common, e.g. `kernel-update, model r640`; empty where none was measured. */
+  readonly group: string;
+}
+
+/** Why a server has no part in a run that it is a target of, and whom to ask. */
+export interface LeftOut {
+  readonly because: string;
+  /** Empty where nobody is known. */
+  readonly owner: string;
+}
+
 export interface RunServer extends InventoryServer {
   /** Value of the failure-domain label of its node; empty where there is none. */
   readonly domain: string;
+  /** Left out where nothing was predicted: the estimate of the schedule counts. */
+  readonly takes?: ServerTimes | undefined;
+  /** Found when the run was started: it is skipped from the beginning, and counts in the budget where it is down. */
+  readonly leftOut?: LeftOut | undefined;
 }
 
 export interface Wave {

@@ -60,12 +60,47 @@ export const ServerEvent = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('noted'), step, facts: Evidence }),
   z.object({ kind: z.literal('actionStarted'), step, action: z.int().min(0), commandId: z.string() }),
   z.object({ kind: z.literal('actionFinished'), step, action: z.int().min(0) }),
-  z.object({ kind: z.literal('moveStarted'), pod: Pod, mover: z.string(), promise: z.string() }),
+  /** Everything that the mover is told. Older journals say only who, how and with which promise. */
+  z.object({
+    kind: z.literal('moveStarted'),
+    pod: Pod,
+    mover: z.string(),
+    promise: z.string(),
+    id: z.string().default(''),
+    /** Empty where the scheduler chooses. */
+    target: z.string().default(''),
+    predictedMs: z.number().default(0),
+    timeoutMs: z.number().default(0),
+    bytesPerSecondMax: z.number().optional(),
+    /** `namespace/name` of the budgets that cover the pod: at most one pod of each is in flight. */
+    budgets: z.array(z.string()).default([]),
+  }),
+  /** For people who watch; written when the phase changes, and seldom in between. */
+  z.object({
+    kind: z.literal('moveProgressed'),
+    pod: Pod,
+    phase: z.enum(['queued', 'copying', 'cutover']),
+    note: z.string(),
+    doneBytes: z.number().optional(),
+    totalBytes: z.number().optional(),
+    bytesPerSecond: z.number().optional(),
+  }),
+  /** There is no way back for this move from here on. */
+  z.object({ kind: z.literal('moveCommitted'), pod: Pod }),
   z.object({
     kind: z.literal('moveFinished'),
     pod: Pod,
     result: z.enum(['done', 'rolledBack', 'failed']),
     because: z.string(),
+    /** Of a move that is done: what the pod kept, and where it is now as far as is known. */
+    evidence: z
+      .object({
+        kept: z.string(),
+        uid: z.string().optional(),
+        node: z.string().optional(),
+        freezeMs: z.number().optional(),
+      })
+      .optional(),
   }),
   /** The next rung of the reboot ladder is about to be tried. */
   z.object({

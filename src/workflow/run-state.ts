@@ -50,12 +50,18 @@ export function createRun(definition: RunDefinition, atMs: number): RunState {
     createdMs: atMs,
     waves: definition.waves.map(() => ({ kind: 'pending' })),
     admitted: new Set(),
-    ends: {},
+    ends: leftOutEnds(definition, atMs),
     retryRequests: {},
     skipRequests: new Set(),
     approved: new Set(),
     hold: noHold,
   };
+}
+
+/** A server that was left out when the run was started has been skipped from the beginning. */
+function leftOutEnds({ servers }: RunDefinition, atMs: number): Record<string, ServerEnd> {
+  const end = (because: string): ServerEnd => ({ outcome: 'skipped', reason: `left out: ${because}`, atMs });
+  return Object.fromEntries(servers.flatMap(({ name, leftOut }) => (leftOut ? [[name, end(leftOut.because)]] : [])));
 }
 
 function withWave(state: RunState, wave: number, status: WaveStatus): RunState {

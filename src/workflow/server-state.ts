@@ -3,11 +3,11 @@
  * the state before it is a bug of ours and throws.
  */
 import { InvariantError, unreachable } from '../errors/maintenance-error.ts';
-import type { PodRef } from '../cluster/pod.ts';
 import type { Rung } from '../spec/playbook.ts';
 import { isPastReturn, type Phase, type ProgramStep, type StepKind } from './definition.ts';
 import type { Evidence, Outcome, ServerEvent } from './events.ts';
 import { noHold, type Hold } from './hold.ts';
+import { nextMove, type Move, type MoveEvent } from './move-state.ts';
 
 type StepStatus =
   | { readonly kind: 'pending' }
@@ -27,17 +27,6 @@ export interface LastError {
   readonly count: number;
   readonly firstMs: number;
   readonly atMs: number;
-}
-
-export interface Move {
-  readonly pod: PodRef;
-  readonly mover: string;
-  readonly promise: string;
-  readonly startedMs: number;
-  readonly result?: 'done' | 'rolledBack' | 'failed';
-  readonly because?: string;
-  /** Movers that have failed with this pod in this run; none of them is tried again. */
-  readonly failedMovers: readonly string[];
 }
 
 /** The reboot ladder so far; what was asked is written before it is done. */
@@ -254,9 +243,10 @@ function applyKind(state: ServerState, event: ServerEvent, atMs: number, program
     case 'actionFinished':
       return applyAction(state, event);
     case 'moveStarted':
-      return startMove(state, event, atMs);
+    case 'moveProgressed':
+    case 'moveCommitted':
     case 'moveFinished':
-      return finishMove(state, event);
+      return applyMove(state, event, atMs);
     case 'rungStarted': {
       const { rung, commandId } = event;
       if (state.steps[event.step]?.kind !== 'started') illegal(state, event);
@@ -307,25 +297,11 @@ function applyAction(
   return { ...state, actions: { ...state.actions, [event.step]: { ...logs, [event.action]: log } } };
 }
 
-function startMove(
-  state: ServerState,
-  event: Extract<ServerEvent, { kind: 'moveStarted' }>,
-  atMs: number,
-): ServerState {
-  const before = state.moves[event.pod.uid];
-  // A move under way, or one that has succeeded, is never begun a second time.
-  if (before && (!before.result || before.result === 'done')) illegal(state, event);
-  const { pod, mover, promise } = event;
-  const move = { pod, mover, promise, startedMs: atMs, failedMovers: before?.failedMovers ?? [] };
-  return { ...state, moves: { ...state.moves, [pod.uid]: move } };
-}
-
-function finishMove(state: ServerState, event: Extract<ServerEvent, { kind: 'moveFinished' }>): ServerState {
-  const move = state.moves[event.pod.uid];
-  if (!move || move.result) illegal(state, event);
-  const failedMovers = event.result === 'done' ? move.failedMovers : [...move.failedMovers, move.mover];
-  const finished = { ...move, result: event.result, because: event.because, failedMovers };
-  return { ...state, moves: { ...state.moves, [event.pod.uid]: finished } };
+function applyMove(state: ServerState, event: MoveEvent, atMs: number): ServerState {
+  const { uid } = event.pod;
+  const move = nextMove(state.moves[uid], event, atMs);
+  if (!move) illegal(state, event);
+  return { ...state, moves: { ...state.moves, [uid]: move } };
 }
 
 function applyPower(

@@ -113,25 +113,25 @@ describe('a pod is blocked, with a reason and somebody to ask', () => {
     const rules = [{ match: { namespaces: ['shop'] }, restart: 'never' as const }];
     expect(verdict({ hostNetwork: true }, { rules })).toMatchObject({
       kind: 'blocked',
-      because: 'the plan never restarts it',
+      because: 'the plan never restarts it; host network, cannot move alive',
     });
   });
 
   it('where no mover is installed for the only ways that are left, before anybody finds out by trying', () => {
-    const installed = ['surge', 'evict'] as const;
+    const closed = { live: 'no live mover is installed' };
     const rules = [{ match: { namespaces: ['shop'] }, prefer: ['live' as const], restart: 'never' as const }];
     const live = {
       kind: 'blocked',
-      because: 'no mover is installed that could move it: live',
+      because: 'no live mover is installed',
       owner: expect.stringMatching(/^ReplicaSet shop[/]/) as string,
     };
-    expect(judgePod(pod({ name: 'web-1' }), [], { ...policy, rules }, installed)).toEqual(live);
+    expect(judgePod(pod({ name: 'web-1' }), [], { ...policy, rules }, closed)).toEqual(live);
     // Local data keeps it from being restarted, and nothing can move it alive.
-    expect(judgePod(pod({ volumes: emptyDir }), [], policy, installed)).toMatchObject({
+    expect(judgePod(pod({ volumes: emptyDir }), [], policy, closed)).toMatchObject({
       kind: 'blocked',
-      because: 'emptyDir data would be lost (evacuation.localData: keep)',
+      because: 'emptyDir data would be lost (evacuation.localData: keep); no live mover is installed',
     });
-    expect(judgePod(pod({}), [], policy, installed)).toMatchObject({ kind: 'moves', ways: ['surge', 'evict'] });
+    expect(judgePod(pod({}), [], policy, closed)).toMatchObject({ kind: 'moves', ways: ['surge', 'evict'] });
     expect(judgePod(pod({}), [], policy)).toMatchObject({ kind: 'moves', ways: ['live', 'surge', 'evict'] });
   });
 

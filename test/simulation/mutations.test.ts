@@ -122,8 +122,10 @@ vi.mock(import('../../src/movers/evict.ts'), async (original) => {
   const actual = await original();
   const evictOnce: typeof actual.evictOnce = async (cluster, pod, signal) => {
     if (mutant.name !== 'evicts what is leaving') return actual.evictOnce(cluster, pod, signal);
+    const now = await cluster.readPod(pod, signal);
+    if (now?.uid !== pod.uid) return { kind: 'done', evidence: { kept: 'nothing: restart' } };
     await cluster.evict(pod, signal);
-    return { kind: 'cutover', note: '' };
+    return { kind: 'cutover', note: '', isCommitted: true };
   };
   class EvictMover extends actual.EvictMover {
     readonly #cluster: ConstructorParameters<typeof actual.EvictMover>[0];
@@ -131,8 +133,8 @@ vi.mock(import('../../src/movers/evict.ts'), async (original) => {
       super(cluster);
       this.#cluster = cluster;
     }
-    override advance(...[pod, , signal]: Parameters<InstanceType<typeof actual.EvictMover>['advance']>) {
-      return evictOnce(this.#cluster, pod, signal);
+    override advance(...[order, { signal }]: Parameters<InstanceType<typeof actual.EvictMover>['advance']>) {
+      return evictOnce(this.#cluster, order.pod, signal);
     }
   }
   return { ...actual, evictOnce, EvictMover };

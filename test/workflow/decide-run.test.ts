@@ -56,6 +56,16 @@ describe('admission', () => {
     expect(decision.wakeAtMs).toBeDefined();
   });
 
+  it('passes over a server that was left out when the run was started, and ends the wave without it', () => {
+    const leftOut = { because: 'shop/db-0: its budget can never be met', owner: 'shop/db' };
+    const servers = [{ ...runServer('a'), leftOut }, runServer('b')];
+    expect(admitted({ servers }, [])).toEqual(['b']);
+    expect(kinds({ servers }, 1, started, admit('b'), end('b', 'done'))).toEqual(['waveFinished', 'runEnded']);
+    expect(runAfter({ servers }).ends).toMatchObject({
+      a: { outcome: 'skipped', reason: 'left out: shop/db-0: its budget can never be met' },
+    });
+  });
+
   it('starts nothing with a budget of zero', () => {
     expect(admitted({ maxUnavailable: 0 }, [])).toEqual([]);
   });

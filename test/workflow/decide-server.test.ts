@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { InvariantError } from '../../src/errors/maintenance-error.ts';
 import { backOffMs, decideServer, retryForMs, type Control } from '../../src/workflow/decide-server.ts';
 import type { ServerEvent } from '../../src/workflow/events.ts';
-import { definition, serverAfter, until } from './fixtures.ts';
+import { definition, moveStarted, serverAfter, until } from './fixtures.ts';
 
 const free: Control = { admitted: true, skip: false, retryRequest: 0 };
 const failed = (step: string, disposition: 'retry' | 'halt'): ServerEvent[] => [
@@ -176,13 +176,7 @@ describe('a journal that cannot be true is refused', () => {
         { kind: 'powerAsked', step: 'reboot-2', request: 'on' },
       ],
     ],
-    [
-      'a second start of one move',
-      [
-        { kind: 'moveStarted', pod: { namespace: 'n', name: 'p', uid: 'u' }, mover: 'evict', promise: '' },
-        { kind: 'moveStarted', pod: { namespace: 'n', name: 'p', uid: 'u' }, mover: 'evict', promise: '' },
-      ],
-    ],
+    ['a second start of one move', [moveStarted(), moveStarted()]],
   ])('%s', (_, events) => {
     expect(() => serverAfter(...events)).toThrow(InvariantError);
   });

@@ -117,3 +117,22 @@ export function pod(change: Partial<PodView> = {}): PodView {
     ...change,
   };
 }
+
+export const movedPod = { namespace: 'n', name: 'p', uid: 'u' };
+
+export function moveStarted(
+  change: Partial<Extract<ServerEvent, { kind: 'moveStarted' }>> = {},
+): Extract<ServerEvent, { kind: 'moveStarted' }> {
+  return {
+    kind: 'moveStarted',
+    pod: movedPod,
+    mover: 'criu',
+    promise: 'everything',
+    id: 'pitcrew-p-1',
+    target: 'b',
+    predictedMs: 20_000,
+    timeoutMs: 300_000,
+    budgets: [],
+    ...change,
+  };
+}

@@ -56,6 +56,19 @@ describe('a run with windows', () => {
     });
   });
 
+  it('goes by the measured time of each server where there is one: a quick one still starts where a slow one does not', () => {
+    const takes = (minutes: number) => ({ p50Ms: 0, p95Ms: minutes * minuteMs, measured: 9, group: 'kernel' });
+    const minutes: Record<string, number> = { a: 60, b: 10, c: 60, d: 11 };
+    const servers = planned.servers.map((server) => ({ ...server, takes: takes(minutes[server.name] ?? 0) }));
+    const measured = createRun({ ...planned, servers }, opensMs);
+    const starts = (nowMs: number): string[] =>
+      decide(measured, nowMs).events.flatMap((event) => (event.kind === 'serverAdmitted' ? [event.server] : []));
+    expect(starts(shutsMs - 60 * minuteMs)).toEqual(['a', 'b']);
+    expect(starts(shutsMs - 59 * minuteMs)).toEqual(['b', 'd']);
+    expect(starts(shutsMs - 10 * minuteMs)).toEqual(['b']);
+    expect(decide(measured, shutsMs - 9 * minuteMs)).toMatchObject({ wakeAtMs: nextMs });
+  });
+
   it('says that it waits once, however often it is asked', () => {
     const state = run(...decide(run(), shutsMs).events);
     expect(decide(state, shutsMs + hourMs).events).toEqual([]);
@@ -63,7 +76,7 @@ describe('a run with windows', () => {
   });
 
   it('starts nothing in a blackout, and names its reason', () => {
-    const hold = windowHold(planned, ms('2026-12-19T22:00Z'));
+    const hold = windowHold(planned, {}, ms('2026-12-19T22:00Z'));
     expect(hold).toMatchObject({
       hold: { text: 'change freeze; window opens Sun 20 Dec 00:00 CET' },
       untilMs: ms('2026-12-19T23:00Z'),
@@ -116,7 +129,7 @@ describe('a server with a place', () => {
 
   it('needs all of its time anew where preparing took more than half of it', () => {
     const hold = (startedAgoMs: number) =>
-      windowHold(planned, shutsMs - 20 * minuteMs, shutsMs - 20 * minuteMs - startedAgoMs);
+      windowHold(planned, {}, shutsMs - 20 * minuteMs, shutsMs - 20 * minuteMs - startedAgoMs);
     expect(hold(15 * minuteMs)).toBeUndefined();
     expect(hold(16 * minuteMs)).toBeDefined();
     expect(hold(-1)).toBeDefined();

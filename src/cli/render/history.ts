@@ -163,9 +163,13 @@ function describeServer(event: ServerEvent): string {
     case 'actionFinished':
       return `${event.step}: action ${event.action + 1} finished`;
     case 'moveStarted':
-      return `${podOf(event)} starts to move by ${event.mover}, keeps ${event.promise}`;
+      return `${podOf(event)} starts to move by ${event.mover}${toNode(event.target)}, keeps ${event.promise}`;
+    case 'moveProgressed':
+      return `${podOf(event)} ${event.phase}: ${event.note}`;
+    case 'moveCommitted':
+      return `${podOf(event)} is past the commit point of its move`;
     case 'moveFinished':
-      return `${podOf(event)} ${moveWords[event.result]}${because(event.because)}`;
+      return `${podOf(event)} ${moveWords[event.result]}${because(event.because)}${keptText(event.evidence)}`;
     case 'rungStarted':
       return `${event.step}: asking for a reboot by ${event.rung}`;
     case 'powerAsked':
@@ -190,6 +194,18 @@ const moveWords = {
   rolledBack: 'stayed, its move was rolled back',
   failed: 'failed to move',
 } as const;
+
+function toNode(target: string): string {
+  return target === '' ? '' : ` to ${target}`;
+}
+
+function keptText(
+  evidence: { kept: string; node?: string | undefined; freezeMs?: number | undefined } | undefined,
+): string {
+  if (!evidence?.node) return '';
+  const freeze = evidence.freezeMs === undefined ? '' : `, stood still for ${evidence.freezeMs} ms`;
+  return `: on ${evidence.node}, kept ${evidence.kept}${freeze}`;
+}
 
 function podOf({ pod }: { pod: { namespace: string; name: string } }): string {
   return `${pod.namespace}/${pod.name}`;

@@ -1,0 +1,176 @@
+/**
+ * The moves of one server: beginning one (intent first), bringing those under way further, giving them up.
+ *
+ * It never chooses which pod goes next; that is the evacuation's.
+ */
+import { createHash } from 'node:crypto';
+import { budgetsOf } from '../cluster/budget.ts';
+import { podKey, type PodRef, type PodView } from '../cluster/pod.ts';
+import { MaintenanceError, unreachable } from '../errors/maintenance-error.ts';
+import type { ClusterView } from '../ports/cluster.ts';
+import {
+  movePromises,
+  type Assessment,
+  type MoveOrder,
+  type MoveProgress,
+  type MoverName,
+  type PodMover,
+} from '../ports/movers.ts';
+import type { Hold } from '../workflow/hold.ts';
+import type { Move, MoveStage } from '../workflow/move-state.ts';
+import { lengthText, type StepContext } from './step.ts';
+import { isLiveMover } from './ways.ts';
+
+/** Numbers that only grew are written down this seldom: the journal is for going on, not for watching. */
+const progressEveryMs = 10_000;
+
+export interface Chosen {
+  readonly mover: PodMover;
+  /** Empty where the scheduler chooses. */
+  readonly target: string;
+  readonly assessment: Extract<Assessment, { kind: 'able' }>;
+  readonly bytesPerSecondMax?: number | undefined;
+}
+
+export function unfinishedMoves(context: StepContext): Move[] {
+  return Object.values(context.state.moves).filter((move) => !move.result);
+}
+
+/** Written down before anything is done. */
+export async function beginMove(context: StepContext, view: ClusterView, pod: PodView, chosen: Chosen): Promise<void> {
+  const { mover, target, assessment, bytesPerSecondMax } = chosen;
+  const { promise, predictedMs, timeoutMs } = assessment;
+  const budgets = budgetsOf(pod, view.budgets).map(podKey).sort();
+  const order = { id: newMoveId(context, pod), mover: mover.name, target, promise, predictedMs, timeoutMs };
+  await context.record({ kind: 'moveStarted', pod: refOf(pod), ...order, budgets, bytesPerSecondMax });
+}
+
+/** The position in the journal makes it unique, also between the tries with one pod. */
+function newMoveId({ definition, server, state }: StepContext, pod: PodView): string {
+  const hash = createHash('sha256').update(`${definition.runId}/${server.name}/${state.version}/${pod.uid}`);
+  const name = pod.name.slice(0, 36).replace(/[^a-z0-9]+$/, '');
+  return `pitcrew-${name}-${hash.digest('hex').slice(0, 12)}`;
+}
+
+function refOf({ namespace, name, uid }: PodRef): PodRef {
+  return { namespace, name, uid };
+}
+
+/** Returns what the pod waits for, if it does. */
+export async function advanceMove(context: StepContext, view: ClusterView, move: Move): Promise<Hold | undefined> {
+  const mover = moverOf(context, move);
+  const { signal } = context;
+  const commit = (): Promise<void> => recordCommit(context, move.pod);
+  const progress = await mover.advance(orderOf(context, move), { view, signal, commit });
+  return (await recordProgress(context, move, progress)) ?? (await giveUpLate(context, move, mover));
+}
+
+function moverOf(context: StepContext, { mover, pod }: Move): PodMover {
+  const found = context.movers[mover as MoverName];
+  if (found) return found;
+  const message = `${podKey(pod)} is being moved by ${mover}, which this daemon does not have`;
+  throw new MaintenanceError('evacuation/mover', 'halt', message);
+}
+
+function orderOf(context: StepContext, move: Move): MoveOrder {
+  const { id, pod, target, startedMs, bytesPerSecondMax } = move;
+  const promise = movePromises.find((candidate) => candidate === move.promise) ?? 'nothing: restart';
+  // The latest word: a commit may have been written down since this move was looked at.
+  const isCommitted = context.state.moves[pod.uid]?.isCommitted ?? move.isCommitted;
+  const timeoutMs = move.timeoutMs === 0 ? Number.MAX_SAFE_INTEGER : move.timeoutMs;
+  const source = context.server.node;
+  return { id, pod, source, target, promise, startedMs, timeoutMs, bytesPerSecondMax, isCommitted };
+}
+
+async function recordCommit(context: StepContext, pod: PodRef): Promise<void> {
+  if (!context.state.moves[pod.uid]?.isCommitted) await context.record({ kind: 'moveCommitted', pod: refOf(pod) });
+}
+
+async function recordProgress(context: StepContext, move: Move, progress: MoveProgress): Promise<Hold | undefined> {
+  const pod = refOf(move.pod);
+  switch (progress.kind) {
+    case 'queued':
+      await recordStage(context, move, { phase: 'queued', note: progress.waitingFor });
+      return { kind: 'waiting', for: 'budget', text: progress.waitingFor };
+    case 'copying': {
+      const { kind: phase, ...numbers } = progress;
+      await recordStage(context, move, { phase, ...numbers });
+      return undefined;
+    }
+    case 'cutover':
+      await recordStage(context, move, { phase: 'cutover', note: progress.note });
+      if (progress.isCommitted && isLiveMover(move.mover)) await recordCommit(context, pod);
+      return undefined;
+    case 'done': {
+      const { evidence, because = '' } = progress;
+      warnOfLess(context, move, evidence.kept, because);
+      await context.record({ kind: 'moveFinished', pod, result: 'done', because, evidence });
+      return undefined;
+    }
+    case 'rolledBack':
+    case 'failed':
+      await context.record({ kind: 'moveFinished', pod, result: progress.kind, because: progress.because });
+      return undefined;
+    default:
+      return unreachable(progress);
+  }
+}
+
+/** A promise that was not kept is said aloud; it cannot be mended any more. */
+function warnOfLess(context: StepContext, { pod, mover, promise }: Move, kept: string, because: string): void {
+  if (rankOf(kept) <= rankOf(promise)) return;
+  context.logger.warn({ pod: podKey(pod), mover, promise, kept, because }, 'a pod kept less than was promised');
+}
+
+function rankOf(promise: string): number {
+  return movePromises.findIndex((candidate) => candidate === promise);
+}
+
+/** Only of live moves: restarts are over in a moment, and the hold tells what they wait for. */
+async function recordStage(context: StepContext, move: Move, stage: Omit<MoveStage, 'atMs'>): Promise<void> {
+  if (!isLiveMover(move.mover)) return;
+  const before = context.state.moves[move.pod.uid]?.stage;
+  const isSamePhase = before?.phase === stage.phase;
+  const isSame = isSamePhase && before.note === stage.note && before.doneBytes === stage.doneBytes;
+  const isRecent = isSamePhase && context.clock.nowMs() - before.atMs < progressEveryMs;
+  if (!isSame && !isRecent) await context.record({ kind: 'moveProgressed', pod: refOf(move.pod), ...stage });
+}
+
+/** A move that takes longer than its memory explains is given up, as long as there is a way back. */
+async function giveUpLate(context: StepContext, { pod }: Move, mover: PodMover): Promise<Hold | undefined> {
+  const move = context.state.moves[pod.uid];
+  if (!move || move.result || move.isCommitted || move.timeoutMs === 0) return undefined;
+  const takenMs = context.clock.nowMs() - move.startedMs;
+  if (takenMs < move.timeoutMs) return undefined;
+  if ((await mover.cancel(orderOf(context, move), context.signal)) === 'committed') return undefined;
+  const because = `given up after ${lengthText(takenMs)}`;
+  await context.record({ kind: 'moveFinished', pod: refOf(pod), result: 'rolledBack', because });
+  return undefined;
+}
+
+/**
+ * Calls back what can be called back. A live move that is past its commit point is waited for: where its pod will be is not
+ * known before its end.
+ *
+ * @throws `evacuation/mover`: wait while such a move is under way, halt once it takes longer than it was given
+ */
+export async function callBackMove(context: StepContext, view: ClusterView, move: Move): Promise<void> {
+  const mover = moverOf(context, move);
+  const pod = refOf(move.pod);
+  const because = 'the evacuation was called back';
+  const answer = await mover.cancel(orderOf(context, move), context.signal);
+  if (answer === 'cancelled') {
+    await context.record({ kind: 'moveFinished', pod, result: 'rolledBack', because });
+  } else if (isLiveMover(move.mover)) {
+    await advanceMove(context, view, move);
+    if (context.state.moves[pod.uid]?.result) return;
+    const takenMs = context.clock.nowMs() - move.startedMs;
+    const disposition = takenMs < 2 * move.timeoutMs ? 'wait' : 'halt';
+    const message = `${podKey(pod)} is past the commit point of its move by ${move.mover}`;
+    throw new MaintenanceError('evacuation/mover', disposition, message);
+  } else {
+    // Evicted already: it ends here and is made anew elsewhere, whatever becomes of this run.
+    const evidence = { kept: 'nothing: restart' };
+    await context.record({ kind: 'moveFinished', pod, result: 'done', because, evidence });
+  }
+}
