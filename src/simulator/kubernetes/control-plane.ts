@@ -22,6 +22,8 @@ export class ControlPlane {
   readonly timers: Timers;
   readonly kubelets: Kubelets;
   readonly pods: PodIndex;
+  /** Kubelets that run outside of this simulation report to it. */
+  readonly lifecycle: NodeLifecycle;
   readonly #stopListening: () => void;
 
   constructor(api: KubernetesApi, times: Partial<ControllerTimes> = {}, { scaleOf }: Surroundings = {}) {
@@ -37,8 +39,8 @@ export class ControlPlane {
       pods: this.pods,
       scaleOf,
     };
-    const lifecycle = new NodeLifecycle(context);
-    this.kubelets = new Kubelets(context, lifecycle);
+    this.lifecycle = new NodeLifecycle(context);
+    this.kubelets = new Kubelets(context, this.lifecycle);
     const controllers: readonly Controller[] = [
       new DeploymentController(context),
       new ReplicaSetController(context),
@@ -46,7 +48,7 @@ export class ControlPlane {
       new DaemonSetController(context),
       new Scheduler(context),
       this.kubelets,
-      lifecycle,
+      this.lifecycle,
       new DisruptionController(context),
       new VolumeController(context),
       new Cleanup(context, api.kinds),

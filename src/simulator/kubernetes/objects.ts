@@ -69,6 +69,7 @@ export interface NodeObject extends ApiObject {
     readonly allocatable?: Readonly<Record<string, string>>;
     readonly conditions?: readonly Condition[];
     readonly nodeInfo: Readonly<Record<string, string>>;
+    readonly addresses?: readonly { readonly type: string; readonly address: string }[];
     readonly volumesInUse?: readonly string[];
     readonly volumesAttached?: readonly { readonly name: string; readonly devicePath: string }[];
   };

@@ -1,0 +1,237 @@
+/**
+ * A small data centre of real containers on one machine: servers as namespaces with sshd, containerd, runc and CRIU, and the
+ * lab's Kubernetes on top, whose kubelets speak to the real containerd. Real sandboxes, real networks, real processes.
+ *
+ * It starts no daemon and moves no pod; whoever connects does.
+ */
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { stringify } from 'yaml';
+import type { Clock, Random } from '../../ports/clock.ts';
+import { defineKind, kinds, type Kind } from '../../simulator/kubernetes/kinds.ts';
+import { createWorld, type World } from '../../simulator/world.ts';
+import { startLabKubernetes, type LabKubernetes } from '../kubernetes/lab-kubernetes.ts';
+import { makeKey } from '../ssh/keys.ts';
+import { criDefinitions, Kubelet } from './kubelet/kubelet.ts';
+import { cgroupPrefixOf, clearLeftovers, LabTrace } from './leftovers.ts';
+import { Network } from './network.ts';
+import { ensureRoot } from './root.ts';
+import { LabServer } from './server.ts';
+
+export interface NodeLabOptions {
+  /** One server each. */
+  readonly names: readonly string[];
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Words about what takes long, and about what goes wrong on the servers. */
+  readonly say: (text: string, facts?: Readonly<Record<string, string>>) => void;
+}
+
+export interface NodeLab {
+  readonly folder: string;
+  readonly world: World;
+  readonly kubernetes: LabKubernetes;
+  readonly network: Network;
+  readonly servers: ReadonlyMap<string, LabServer>;
+  readonly configMaps: Kind;
+  readonly secrets: Kind;
+  /** With what the lab's own process, or a daemon beside it, logs in to the servers. */
+  readonly privateKeyFile: string;
+  readonly knownHostsFile: string;
+  /** Port on 127.0.0.1 that leads to the sshd of a server. */
+  readonly sshPorts: ReadonlyMap<string, number>;
+  readonly inventoryFolder: string;
+  powerOff(name: string): Promise<void>;
+  powerOn(name: string): Promise<void>;
+  /** The kubelet alone, as if its process ended; the containers run on. */
+  restartKubelet(name: string): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const idLength = 8;
+const capacity = { cpu: '16', memory: '24Gi', pods: '110' };
+
+export async function startNodeLab(options: NodeLabOptions): Promise<NodeLab> {
+  const root = await ensureRoot({ say: options.say });
+  const cleared = await clearLeftovers();
+  if (cleared > 0) options.say('took away what labs that died had left', { labs: String(cleared) });
+  const trace = await LabTrace.begin(options.random.id(idLength));
+  const lab = new Lab(options, root, trace);
+  try {
+    await lab.start();
+    return lab;
+  } catch (error) {
+    await lab.stop();
+    throw error;
+  }
+}
+
+class Lab implements NodeLab {
+  readonly folder: string;
+  readonly world: World;
+  readonly servers = new Map<string, LabServer>();
+  readonly sshPorts = new Map<string, number>();
+  readonly configMaps = defineKind({ group: '', resource: 'configmaps', kind: 'ConfigMap', shortNames: ['cm'] });
+  readonly secrets = defineKind({ group: '', resource: 'secrets', kind: 'Secret' });
+  readonly privateKeyFile: string;
+  readonly knownHostsFile: string;
+  readonly inventoryFolder: string;
+  readonly #options: NodeLabOptions;
+  readonly #root: string;
+  readonly #trace: LabTrace;
+  readonly #kubelets = new Map<string, Kubelet>();
+  #network: Network | undefined;
+  #kubernetes: LabKubernetes | undefined;
+  #isStopping = false;
+
+  constructor(options: NodeLabOptions, root: string, trace: LabTrace) {
+    this.#options = options;
+    this.#root = root;
+    this.#trace = trace;
+    this.folder = trace.folder;
+    this.privateKeyFile = path.join(this.folder, 'id_ed25519');
+    this.knownHostsFile = path.join(this.folder, 'known_hosts');
+    this.inventoryFolder = path.join(this.folder, 'inventory');
+    this.world = createWorld({ servers: [], clock: options.clock, random: options.random });
+    const { api } = this.world;
+    api.kinds.add(this.configMaps);
+    api.kinds.add(this.secrets);
+  }
+
+  get network(): Network {
+    if (!this.#network) throw new Error('the lab has no network yet');
+    return this.#network;
+  }
+
+  get kubernetes(): LabKubernetes {
+    if (!this.#kubernetes) throw new Error('the lab has no cluster yet');
+    return this.#kubernetes;
+  }
+
+  async start(): Promise<void> {
+    const { names } = this.#options;
+    this.#kubernetes = await startLabKubernetes(this.world.api, {
+      port: 0,
+      folder: path.join(this.folder, 'kubernetes'),
+    });
+    this.#network = await Network.start(path.join(this.folder, 'switch'));
+    const key = makeKey();
+    await writeFile(this.privateKeyFile, key.private, { mode: 0o600 });
+    for (const [index, name] of names.entries()) {
+      const server = await LabServer.create({
+        name,
+        number: index + 1,
+        root: this.#root,
+        folder: path.join(this.folder, 'servers'),
+        cgroupPrefix: cgroupPrefixOf(this.#trace.id),
+        network: this.network,
+        authorizedKey: key.public,
+      });
+      this.servers.set(name, server);
+      this.world.api.registry.create(kinds.nodes, '', {
+        metadata: { name, labels: { 'kubernetes.io/hostname': name, 'kubernetes.io/os': 'linux' } },
+        spec: {},
+      });
+      this.sshPorts.set(name, await this.network.openDoor(server.address, 22));
+    }
+    await Promise.all(names.map((name) => this.powerOn(name)));
+    await this.#writeAccess();
+  }
+
+  async powerOn(name: string): Promise<void> {
+    const server = this.#server(name);
+    await server.powerOn();
+    await this.#trace.note(this.#residents());
+    void server.ended?.then(() => this.#onEnded(server));
+    await this.#startKubelet(server);
+  }
+
+  async powerOff(name: string): Promise<void> {
+    this.#stopKubelet(name);
+    await this.#server(name).powerOff();
+  }
+
+  async restartKubelet(name: string): Promise<void> {
+    this.#stopKubelet(name);
+    await this.#startKubelet(this.#server(name));
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    for (const name of this.servers.keys()) await this.powerOff(name);
+    await this.#network?.stop();
+    await this.#kubernetes?.stop();
+    this.world.stop();
+    await this.#trace.end();
+  }
+
+  async #startKubelet(server: LabServer): Promise<void> {
+    const { name } = server;
+    const kubelet = await Kubelet.start({
+      server,
+      api: this.world.api,
+      clock: this.#options.clock,
+      configMaps: this.configMaps,
+      secrets: this.secrets,
+      definitionFile: path.join(this.#root, criDefinitions),
+      capacity,
+      onRunning: (isRunning) => this.world.controlPlane.lifecycle.onKubelet(name, isRunning),
+      say: (text, facts) => this.#options.say(text, { server: name, ...facts }),
+    });
+    this.#kubelets.set(name, kubelet);
+  }
+
+  #stopKubelet(name: string): void {
+    this.#kubelets.get(name)?.stop();
+    this.#kubelets.delete(name);
+  }
+
+  /** It went off without us: from inside, as a reboot does, or because it broke. */
+  async #onEnded(server: LabServer): Promise<void> {
+    if (this.#isStopping || server.isOn) return;
+    this.#stopKubelet(server.name);
+    await server.powerOff();
+    const wishFile = path.join(server.folder, 'upper/var/lib/lab-wish');
+    const wish = await readFile(wishFile, 'utf8').catch(() => '');
+    await rm(wishFile, { force: true });
+    if (wish.trim() === 'reboot') await this.powerOn(server.name);
+    else this.#options.say('a server went off', { server: server.name });
+  }
+
+  #server(name: string): LabServer {
+    const server = this.servers.get(name);
+    if (!server) throw new Error(`the lab has no server ${name}`);
+    return server;
+  }
+
+  #residents(): LabServer['first'][] {
+    return [this.network.first, ...[...this.servers.values()].filter(({ isOn }) => isOn).map(({ first }) => first)];
+  }
+
+  async #writeAccess(): Promise<void> {
+    const lines = [...this.servers.values()].map(({ name, hostKey }) => {
+      const parsed = hostKey.parsed;
+      return `[127.0.0.1]:${this.sshPorts.get(name)} ${parsed.type} ${parsed.getPublicSSH().toString('base64')}\n`;
+    });
+    await writeFile(this.knownHostsFile, lines.join(''));
+    await mkdir(this.inventoryFolder, { recursive: true });
+    const inventory = {
+      apiVersion: 'pitcrew.dev/v1',
+      kind: 'Inventory',
+      metadata: { name: 'nodelab' },
+      spec: {
+        defaults: {
+          site: 'lab',
+          ssh: { user: 'root', privateKey: { file: this.privateKeyFile }, hostKey: 'known_hosts' },
+        },
+        servers: [...this.servers.keys()].map((name) => ({
+          name,
+          node: name,
+          address: '127.0.0.1',
+          ssh: { port: this.sshPorts.get(name) },
+        })),
+      },
+    };
+    await writeFile(path.join(this.inventoryFolder, 'nodelab.yaml'), stringify(inventory));
+  }
+}
