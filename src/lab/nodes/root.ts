@@ -10,6 +10,7 @@ import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import { buildImages } from './images.ts';
+import { processId } from './namespaces.ts';
 
 const recipeFile = path.join(import.meta.dirname, 'root.sh');
 const imagesFile = path.join(import.meta.dirname, 'images.ts');
@@ -29,6 +30,7 @@ export async function ensureRoot(options: RootOptions): Promise<string> {
   const root = path.join(cacheFolder, `root-${hash('sha256', recipe).slice(0, 12)}`);
   if (existsSync(root)) return root;
   await mkdir(cacheFolder, { recursive: true, mode: 0o755 });
+  await removeAbandoned(cacheFolder);
   const mirror = await mirrorOfThisMachine();
   if (!existsSync('/usr/sbin/debootstrap')) await installDebootstrap();
   const building = path.join(cacheFolder, `building-${process.pid}`);
@@ -55,6 +57,14 @@ export async function ensureRoot(options: RootOptions): Promise<string> {
 function defaultCacheFolder(): string {
   const base = process.env['XDG_CACHE_HOME'] ?? '/var/cache';
   return path.join(base, 'pitcrew-nodelab');
+}
+
+/** What a build that was killed has left: its number is that of a process that is gone. */
+async function removeAbandoned(cacheFolder: string): Promise<void> {
+  for (const name of await readdir(cacheFolder)) {
+    const pid = Number(/^building-(\d+)$/.exec(name)?.[1]);
+    if (pid > 0 && !(await processId(pid))) await rm(path.join(cacheFolder, name), { recursive: true, force: true });
+  }
 }
 
 /** Another lab may have built the same meanwhile; theirs is as good. */

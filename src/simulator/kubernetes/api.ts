@@ -5,6 +5,7 @@
 import { recordAt, textAt } from '../../cluster/json.ts';
 import type { Clock, Random } from '../../ports/clock.ts';
 import { Access } from './access.ts';
+import { applyAdmissionPolicies } from './admission/mutating-admission.ts';
 import { discover } from './discovery.ts';
 import { Evictions } from './eviction.ts';
 import { KindTable, kinds, type Kind } from './kinds.ts';
@@ -51,6 +52,7 @@ export class KubernetesApi {
     this.store = new Store(options);
     this.registry = new Registry(this.store, clock, random);
     this.evictions = new Evictions(this.registry);
+    applyAdmissionPolicies(this.registry);
     this.#servesWatchList = options.watchList ?? true;
   }
 
