@@ -6,7 +6,7 @@ import { inventory, plan, playbook } from '../spec/documents.ts';
 export interface DocumentsWorld {
   readonly source: DocumentSource;
   /** Makes these files the current ones, beside those that are there, and lets the source notice. */
-  put(files: Readonly<Record<string, string>>): Promise<void>;
+  readonly put: (files: Readonly<Record<string, string>>) => Promise<void>;
 }
 
 const valid = { 'inventory.yaml': inventory, 'playbooks/reboot.yml': playbook, 'plans/weekly.yaml': plan };
