@@ -3,14 +3,42 @@
  *
  * Pods of one template get one and the same object: the rules are looked up by their text, and parsed once.
  */
-import { isRecord, listAt, numberAt, recordAt, textAt, textsAt } from './json.ts';
+import { isRecord, listAt, numberAt, optionalTextAt, recordAt, textAt, textsAt } from './json.ts';
 import { anywhere, type NodeRequirement, type NodeTerm, type PlacementRules } from './placement.ts';
 import type { PodTerm, SpreadRule } from './placement.ts';
-import { nothingSelector, type LabelSelector, type SelectorRequirement } from './scheduling.ts';
+import { nothingSelector, type LabelSelector, type SelectorRequirement, type Toleration } from './scheduling.ts';
 
-/** More different rules than this are not remembered at once; forgetting them costs memory and nothing else. */
+/** More different ones than this are not remembered at once; forgetting them costs memory and nothing else. */
 const rememberedMax = 20_000;
-const remembered = new Map<string, PlacementRules>();
+
+/** One object for everything that reads the same. */
+class Shared<T> {
+  readonly #known = new Map<string, T>();
+
+  get(source: unknown, make: () => T): T {
+    const key = JSON.stringify(source);
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const made = make();
+    if (this.#known.size >= rememberedMax) this.#known.clear();
+    this.#known.set(key, made);
+    return made;
+  }
+}
+
+const sharedRules = new Shared<PlacementRules>();
+const sharedTolerations = new Shared<readonly Toleration[]>();
+
+export function parseTolerations(tolerations: readonly unknown[]): readonly Toleration[] {
+  return sharedTolerations.get(tolerations, () =>
+    tolerations.map((toleration) => ({
+      key: optionalTextAt(toleration, 'key'),
+      operator: optionalTextAt(toleration, 'operator'),
+      value: optionalTextAt(toleration, 'value'),
+      effect: optionalTextAt(toleration, 'effect'),
+    })),
+  );
+}
 
 export function parsePlacement(spec: unknown, labels: Readonly<Record<string, string>>): PlacementRules {
   const nodeSelector = textsAt(spec, 'nodeSelector');
@@ -22,22 +50,18 @@ export function parsePlacement(spec: unknown, labels: Readonly<Record<string, st
     return anywhere;
   }
   const spread = constraints.map((constraint) => withLabelKeys(constraint, labels));
-  const key = JSON.stringify([nodeSelector, affinity, spread, hostPorts]);
-  const known = remembered.get(key);
-  if (known) return known;
-  const required = 'requiredDuringSchedulingIgnoredDuringExecution';
-  const node = recordAt(affinity, 'nodeAffinity')[required];
-  const rules: PlacementRules = {
-    nodeSelector,
-    nodeTerms: isRecord(node) ? listAt(node, 'nodeSelectorTerms').map(parseNodeTerm) : undefined,
-    together: listAt(recordAt(affinity, 'podAffinity'), required).map(parsePodTerm),
-    apart: listAt(recordAt(affinity, 'podAntiAffinity'), required).map(parsePodTerm),
-    spread: spread.map(parseSpread),
-    hostPorts,
-  };
-  if (remembered.size >= rememberedMax) remembered.clear();
-  remembered.set(key, rules);
-  return rules;
+  return sharedRules.get([nodeSelector, affinity, spread, hostPorts], () => {
+    const required = 'requiredDuringSchedulingIgnoredDuringExecution';
+    const node = recordAt(affinity, 'nodeAffinity')[required];
+    return {
+      nodeSelector,
+      nodeTerms: isRecord(node) ? listAt(node, 'nodeSelectorTerms').map(parseNodeTerm) : undefined,
+      together: listAt(recordAt(affinity, 'podAffinity'), required).map(parsePodTerm),
+      apart: listAt(recordAt(affinity, 'podAntiAffinity'), required).map(parsePodTerm),
+      spread: spread.map(parseSpread),
+      hostPorts,
+    };
+  });
 }
 
 /** `DoNotSchedule` is the default of the API, and written out by it. */

@@ -4,13 +4,13 @@
  * It never refuses an object: a field that is missing reads as empty, because an API server leaves out what is empty.
  */
 import { flagAt, listAt, numberAt, optionalTextAt, recordAt, textAt, textsAt, timeAt, isRecord } from './json.ts';
-import { parsePlacement, parseSelector } from './parse-placement.ts';
+import { parsePlacement, parseSelector, parseTolerations } from './parse-placement.ts';
 import { parseRequests, parseResources } from './parse-requests.ts';
 import { ownerAnnotation, reasonAnnotation, type Cordon, type NodeView } from './node.ts';
 import type { PodOwner, PodPhase, PodView, PodVolume, VolumeKind } from './pod.ts';
 import { memoryBytesOf } from './quantity.ts';
 import type { BudgetView } from './budget.ts';
-import type { Taint, Toleration } from './scheduling.ts';
+import type { Taint } from './scheduling.ts';
 
 export function parseNode(object: unknown): NodeView {
   const metadata = recordAt(object, 'metadata');
@@ -49,15 +49,6 @@ function parseTaint(taint: unknown): Taint {
   return { key: textAt(taint, 'key'), value: optionalTextAt(taint, 'value'), effect: textAt(taint, 'effect') };
 }
 
-function parseToleration(toleration: unknown): Toleration {
-  return {
-    key: optionalTextAt(toleration, 'key'),
-    operator: optionalTextAt(toleration, 'operator'),
-    value: optionalTextAt(toleration, 'value'),
-    effect: optionalTextAt(toleration, 'effect'),
-  };
-}
-
 const phases: ReadonlySet<string> = new Set<PodPhase>(['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown']);
 
 export function parsePod(object: unknown): PodView {
@@ -79,7 +70,7 @@ export function parsePod(object: unknown): PodView {
     annotations: textsAt(metadata, 'annotations'),
     owner: parseOwner(metadata),
     volumes: listAt(spec, 'volumes').map((volume) => parseVolume(volume, name)),
-    tolerations: listAt(spec, 'tolerations').map(parseToleration),
+    tolerations: parseTolerations(listAt(spec, 'tolerations')),
     hostNetwork: flagAt(spec, 'hostNetwork'),
     gracePeriodSeconds: numberAt(spec, 'terminationGracePeriodSeconds', 30),
     priority: numberAt(spec, 'priority'),

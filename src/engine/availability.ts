@@ -1,5 +1,8 @@
-/** Which targets are out of service, and whether one more may be. Pure. */
+/** Which targets are out of service, and whether one more may be: by the budget, and by the room for its pods. Pure. */
 import type { NodeView } from '../cluster/node.ts';
+import type { ClusterView } from '../cluster/view.ts';
+import { Capacity } from '../planner/capacity.ts';
+import type { Refuses } from '../workflow/admission.ts';
 import type { RunDefinition } from '../workflow/definition.ts';
 import type { Hold } from '../workflow/hold.ts';
 import type { RunState } from '../workflow/run-state.ts';
@@ -26,4 +29,28 @@ export function budgetHold(run: RunState, server: string, down: ReadonlySet<stri
     for: 'budget',
     text: `${others.join(', ')} unavailable, at most ${run.definition.maxUnavailable} may be`,
   };
+}
+
+/** Whether what has to move off a server finds a place. The model is made when it is first asked, for it costs time. */
+export function capacityOf(run: RunState, view: ClusterView): Refuses | undefined {
+  const { purpose, servers, evacuation } = run.definition;
+  if (purpose === 'return') return undefined;
+  let capacity: Capacity | undefined;
+  return (server, besides) => {
+    capacity ??= new Capacity({ view, servers, ended: new Set(Object.keys(run.ends)), evacuation });
+    return capacity.refuses(server, besides);
+  };
+}
+
+/** The check just before a cordon: is there still room for its pods, beside everything that goes out with it or before it? */
+export function capacityHold(run: RunState, server: string, view: ClusterView): Hold | undefined {
+  const besides = downServers(run.definition, view.nodes);
+  // Those that got their place later look in their turn, and see this one: two that wait for each other wait for ever.
+  for (const other of run.admitted) {
+    if (other === server) break;
+    besides.add(other);
+  }
+  besides.delete(server);
+  const because = capacityOf(run, view)?.(server, besides);
+  return because === undefined ? undefined : { kind: 'waiting', for: 'capacity', text: because };
 }

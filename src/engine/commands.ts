@@ -13,18 +13,12 @@ import type { RunDefinition } from '../workflow/definition.ts';
 import type { RunEvent } from '../workflow/events.ts';
 import type { RunState } from '../workflow/run-state.ts';
 import { isServerPastReturn } from '../workflow/server-state.ts';
-import type { Started } from './operations.ts';
 import { coordinatorSite, type EngineWorld } from './world.ts';
 import type { RunLog } from './run-log.ts';
 
 /** Bounds for what is asked of the world on a person's behalf. */
 const askMs = 30_000;
 const powerMs = 60_000;
-
-interface Assembled {
-  readonly definition: RunDefinition;
-  readonly notices: readonly string[];
-}
 
 export class Commands {
   readonly #world: EngineWorld;
@@ -37,8 +31,8 @@ export class Commands {
     this.#documents = documents;
   }
 
-  /** What `start` would run, without a trace of it anywhere; and what is to be said about the documents it comes from. */
-  async assemble(planName: string, by: string, runId = this.#newRunId()): Promise<Assembled> {
+  /** What `start` would run, without a trace of it anywhere. */
+  async assemble(planName: string, by: string, runId = this.#newRunId()): Promise<RunDefinition> {
     const documents = await this.#documents.read();
     const plan = documents.plans.find((candidate) => candidate.metadata.name === planName);
     if (!plan) {
@@ -50,24 +44,13 @@ export class Commands {
       throw new MaintenanceError('document/not-found', 'halt', `no playbook named ${plan.spec.playbook}`);
     }
     const view = await this.#world.cluster.view(AbortSignal.timeout(askMs));
-    const { servers, digest, commit, notices = [] } = documents;
-    const definition = assembleRun({
-      plan,
-      playbook,
-      servers,
-      nodes: view.nodes,
-      digest,
-      commit,
-      runId,
-      startedBy: by,
-    });
-    return { definition, notices };
+    const { servers, digest } = documents;
+    return assembleRun({ plan, playbook, servers, nodes: view.nodes, digest, runId, startedBy: by });
   }
 
   /** Where a run of this id is there already: `journal/conflict`, or refused for its servers. */
-  async start(planName: string, by: string, runId?: string): Promise<Started> {
-    const { definition, notices } = await this.assemble(planName, by, runId);
-    return { runId: await this.#create(definition), notices };
+  async start(planName: string, by: string, runId?: string): Promise<string> {
+    return this.#create(await this.assemble(planName, by, runId));
   }
 
   async evacuate(serverName: string, by: string): Promise<string> {

@@ -9,7 +9,7 @@ import { MaintenanceError } from '../errors/maintenance-error.ts';
 import { decideRun } from '../workflow/decide-run.ts';
 import type { RunEvent } from '../workflow/events.ts';
 import { activeServers, type RunState } from '../workflow/run-state.ts';
-import { downServers } from './availability.ts';
+import { capacityOf, downServers } from './availability.ts';
 import { coordinatorSite, type EngineWorld } from './world.ts';
 import { pendingChanges, type PendingChange } from './pending.ts';
 import type { RunLog } from './run-log.ts';
@@ -76,7 +76,11 @@ export class RunCoordinator {
   async #decide(run: RunState, signal: AbortSignal): Promise<ReturnType<typeof decideRun>> {
     const nowMs = this.#world.clock.nowMs();
     const view = await this.#world.cluster.view(signal);
-    const decision = decideRun(run, { nowMs, down: downServers(run.definition, view.nodes) });
+    const decision = decideRun(run, {
+      nowMs,
+      down: downServers(run.definition, view.nodes),
+      refuses: capacityOf(run, view),
+    });
     // Before the events are written: nobody looks after a run any more once its end is in the journal.
     const isOver = decision.events.some((event) => event.kind === 'runEnded');
     await this.#markPending(pendingChanges(run, view.nodes, isOver), run, signal);

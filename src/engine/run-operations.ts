@@ -56,12 +56,8 @@ export function createOperations({ world, log, documents, describeStore }: Opera
         .sort((a, b) => a.atMs - b.atMs || a.version - b.version);
     },
     output: (stream) => world.journal.readOutput(stream),
-    preview: async (plan) => {
-      const { definition, notices } = await commands.assemble(plan, '');
-      const seen = await preview(world, definition);
-      return { ...seen, warnings: [...notices, ...seen.warnings] };
-    },
-    start: ({ plan, by }) => commands.start(plan, by),
+    preview: async (plan) => preview(world, await commands.assemble(plan, '')),
+    start: async ({ plan, by }) => ({ runId: await commands.start(plan, by) }),
     pause: (runId, by) => commands.pause(runId, by),
     resume: (runId, by) => commands.resume(runId, by),
     stop: (runId, by) => commands.stop(runId, by),
@@ -73,7 +69,7 @@ export function createOperations({ world, log, documents, describeStore }: Opera
     evacuate: async (server, by) => ({ runId: await commands.evacuate(server, by) }),
     returnServer: async (server, by) => ({ runId: await commands.returnServer(server, by) }),
     windows: async (plan) => listWindows(await documents.read(), plan, world.clock.nowMs()),
-    doctor: () => examine(world, documents, describeStore),
+    doctor: async () => examine(world, (await documents.read()).servers, describeStore),
     snapshot: async () => takeSnapshot(world, (await documents.read()).servers),
     watch: (signal, changed) => {
       const stop = world.journal.onAppend(({ runId }) => changed(runId));

@@ -15,7 +15,7 @@ import type { ServerState } from '../workflow/server-state.ts';
 import { windowHold } from '../workflow/window.ts';
 import { advanceStep, undoStep } from '../steps/steps.ts';
 import type { StepContext } from '../steps/step.ts';
-import { budgetHold, downServers } from './availability.ts';
+import { budgetHold, capacityHold, downServers } from './availability.ts';
 import { NodeLeaseKeeper } from './node-lease-keeper.ts';
 import { coordinatorSite, type EngineWorld } from './world.ts';
 import type { RunLog } from './run-log.ts';
@@ -249,6 +249,7 @@ class Visit {
         journal.appendOutput({ runId: run.definition.runId, server: server.name }, line).catch(() => undefined);
       },
       guard: () => this.#guard(),
+      room: async () => capacityHold(run, server.name, await cluster.view(signal)),
     };
   }
 
@@ -263,7 +264,8 @@ class Visit {
     // Cordoned by a daemon that died before it could say so: it has started, and goes on to its end.
     const hasStarted = cordon?.kind === 'ours' && cordon.runId === now.definition.runId;
     const shut = windowHold(now.definition, server, this.#world.clock.nowMs(), this.#state.startedMs);
-    if (shut && !hasStarted) return shut.hold;
-    return budgetHold(now, server.name, downServers(now.definition, view.nodes));
+    if (hasStarted) return undefined;
+    const budget = budgetHold(now, server.name, downServers(now.definition, view.nodes));
+    return shut?.hold ?? budget ?? capacityHold(now, server.name, view);
   }
 }

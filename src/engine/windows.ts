@@ -17,14 +17,11 @@ export function listWindows(documents: Documents, plan: string | undefined, nowM
     throw new MaintenanceError('document/not-found', 'halt', `no plan named ${plan}; there are: ${names}`);
   }
   return plans
-    .map((one) => ({
-      ...viewPlan(one, nowMs, plan === undefined ? shownOfAll : shownOfOne),
-      notices: documents.notices,
-    }))
+    .map((one) => viewPlan(one, nowMs, plan === undefined ? shownOfAll : shownOfOne))
     .sort((a, b) => (a.plan < b.plan ? -1 : 1));
 }
 
-function viewPlan({ metadata, spec }: MaintenancePlan, nowMs: number, shown: number): Omit<PlanWindows, 'notices'> {
+function viewPlan({ metadata, spec }: MaintenancePlan, nowMs: number, shown: number): PlanWindows {
   if (!spec.schedule) {
     return { plan: metadata.name, state: 'always', startAutomatically: false, estimateMs: 0, openings: [] };
   }

@@ -21,7 +21,6 @@ export interface AssembleInput {
   readonly servers: readonly InventoryServer[];
   readonly nodes: readonly NodeView[];
   readonly digest: string;
-  readonly commit?: string | undefined;
   readonly runId: string;
   readonly startedBy: string;
 }
@@ -43,7 +42,6 @@ export function assembleRun(input: AssembleInput): RunDefinition {
     plan: plan.metadata.name,
     playbook: playbook.metadata.name,
     digest: input.digest,
-    commit: input.commit,
     startedBy: input.startedBy,
     program: maintenanceProgram(playbook, values),
     undo: undoActions(playbook, values),

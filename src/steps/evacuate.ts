@@ -8,7 +8,7 @@ import { judgeServer, type Verdict } from '../evacuation/verdict.ts';
 import { podKey, type PodView } from '../cluster/pod.ts';
 import { MaintenanceError } from '../errors/maintenance-error.ts';
 import type { ClusterView } from '../ports/cluster.ts';
-import type { Hold } from '../workflow/hold.ts';
+import { sayHold, type Hold } from '../workflow/hold.ts';
 import { chooseMove } from './choose-move.ts';
 import { podsLeft } from './emptiness.ts';
 import { advanceMove, beginMove, callBackMove, unfinishedMoves } from './moves.ts';
@@ -120,15 +120,10 @@ async function announceDrain(context: StepContext, pods: number): Promise<void> 
 function holdWithin(context: StepContext, hold: Hold | undefined): StepResult {
   const waitedMs = context.clock.nowMs() - sinceMs(context, stepId);
   if (waitedMs >= context.definition.evacuation.timeoutMs) {
-    const reason =
-      hold === undefined ? 'pods are still on their way' : hold.kind === 'blocked' ? hold.by : describe(hold);
+    const reason = hold === undefined ? 'pods are still on their way' : sayHold(hold);
     throw new MaintenanceError('evacuation/timeout', 'halt', `not empty after ${lengthText(waitedMs)}: ${reason}`);
   }
   return hold ? waiting(hold, 1_000) : working(1_000);
-}
-
-function describe(hold: Hold): string {
-  return hold.kind === 'waiting' ? hold.text : hold.kind;
 }
 
 /** Calls back what can be called back; pods that are gone already run elsewhere and stay there. */

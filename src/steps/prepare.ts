@@ -7,6 +7,7 @@ import { podKey } from '../cluster/pod.ts';
 import { MaintenanceError } from '../errors/maintenance-error.ts';
 import type { NeededProbe, ProgramStep } from '../workflow/definition.ts';
 import type { Evidence } from '../workflow/events.ts';
+import { sayHold, type Hold } from '../workflow/hold.ts';
 import { runAction, runScript } from './run-script.ts';
 import { finished, sinceMs, waiting, type StepContext, type StepResult } from './step.ts';
 import { closedWays, detectMovers } from './ways.ts';
@@ -20,7 +21,9 @@ export async function advancePrepare(step: Prepare, context: StepContext): Promi
   }
   if (step.needed.length > 0 && !(await isNeeded(step, context))) return finished({ needed: false });
   const blocker = await findBlocker(context);
-  if (blocker !== undefined) return holdOrGiveUp(step, context, blocker);
+  if (blocker !== undefined) return holdOrGiveUp(step, context, { kind: 'blocked', by: blocker });
+  const crowded = await context.room();
+  if (crowded) return holdOrGiveUp(step, context, crowded);
   for (const [index, action] of step.actions.entries()) {
     await runAction(context, step.id, step.needed.length + index, action);
   }
@@ -75,12 +78,12 @@ async function findBlocker(context: StepContext): Promise<string | undefined> {
 }
 
 /** A person may mend it meanwhile; nothing is cordoned, so waiting costs nobody anything. */
-function holdOrGiveUp(step: Prepare, context: StepContext, by: string): StepResult {
+function holdOrGiveUp(step: Prepare, context: StepContext, hold: Hold): StepResult {
   const waitedMs = context.clock.nowMs() - sinceMs(context, step.id);
   if (waitedMs >= context.definition.evacuation.timeoutMs) {
-    throw new MaintenanceError('evacuation/blocked', 'halt', `cannot be emptied: ${by}`);
+    throw new MaintenanceError('evacuation/blocked', 'halt', `cannot be emptied: ${sayHold(hold)}`);
   }
-  return waiting({ kind: 'blocked', by }, 10_000);
+  return waiting(hold, 10_000);
 }
 
 /** The playbook's own way back, each command at most once, where anything was begun; then our traces are removed. */

@@ -41,6 +41,8 @@ export interface StepContext {
   output(step: string, text: string): void;
   /** The last look before something that cannot be taken back: lease, pause, stop, budget. */
   guard(): Promise<Hold | undefined>;
+  /** Whether every pod that has to move would find a place on another server now. */
+  room(): Promise<Hold | undefined>;
 }
 
 export function finished(evidence: Evidence = {}): StepResult {

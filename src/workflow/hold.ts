@@ -19,3 +19,17 @@ export const noHold: Hold = { kind: 'none' };
 export function isSameHold(a: Hold, b: Hold): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }
+
+/** The reason alone, for messages that say themselves what it is the reason of. */
+export function sayHold(hold: Hold): string {
+  switch (hold.kind) {
+    case 'none':
+      return 'nothing';
+    case 'paused':
+      return `paused by ${hold.by}`;
+    case 'waiting':
+      return hold.text;
+    case 'blocked':
+      return hold.by;
+  }
+}

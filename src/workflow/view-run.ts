@@ -14,7 +14,6 @@ export function viewRun(run: RunState, servers: ReadonlyMap<string, ServerState>
     purpose: definition.purpose,
     plan: definition.plan,
     playbook: definition.playbook,
-    commit: definition.commit,
     status: statusOf(run),
     hold: run.hold,
     reason: run.ended?.reason ?? '',

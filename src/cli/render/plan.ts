@@ -10,7 +10,6 @@ import {
   fit,
   pad,
   plural,
-  shortCommit,
   table,
   widthOf,
   wrapSegments,
@@ -24,9 +23,7 @@ export function renderPlan(preview: PlanPreview, view: View): string {
     definition.plan,
     definition.playbook,
     plural(definition.servers.length, 'server'),
-    definition.commit === undefined
-      ? `documents ${definition.digest.slice(0, 7)}`
-      : `commit ${shortCommit(definition.commit)}`,
+    `documents ${definition.digest.slice(0, 7)}`,
   ];
   const [first = '', ...rest] = wrapSegments(segments.map(clean), '', view.width);
   return [

@@ -1,0 +1,88 @@
+/**
+ * Which servers may be out of service together: what has to move off them has to fit on the others, and the control plane
+ * has to keep its majority. Pure; asked by the coordinator, just before each cordon, and by the forecast in virtual time.
+ *
+ * It never says when: it answers for one server beside those that are out already, and remembers what it was told, so
+ * that a server that is no longer out is empty and welcome.
+ */
+import { ControlPlane } from '../cluster/control-plane.ts';
+import type { ClusterView } from '../cluster/view.ts';
+import { judgePod } from '../evacuation/verdict.ts';
+import type { EvacuationPolicy } from '../spec/plan.ts';
+import type { Refuses } from '../workflow/admission.ts';
+import { Fit, type Move } from './fit.ts';
+
+export interface CapacityInput {
+  readonly view: ClusterView;
+  /** All of the run. */
+  readonly servers: readonly { readonly name: string; readonly node: string }[];
+  /** Those that the run will not come to any more. */
+  readonly ended: ReadonlySet<string>;
+  readonly evacuation: EvacuationPolicy;
+}
+
+export class Capacity {
+  readonly #controlPlane: ControlPlane;
+  readonly #nodeOf: ReadonlyMap<string, string>;
+  readonly #fit: Fit;
+  /** Nodes that the model has emptied. */
+  readonly #out = new Set<string>();
+  /** Why a node that is being emptied cannot be. */
+  readonly #stuck = new Map<string, string>();
+  /** Where the pods of each server went, as far as it was asked about. */
+  readonly moves = new Map<string, readonly Move[]>();
+
+  constructor({ view, servers, ended, evacuation }: CapacityInput) {
+    this.#controlPlane = new ControlPlane(view);
+    this.#nodeOf = new Map(servers.map(({ name, node }) => [name, node]));
+    this.#fit = new Fit({
+      view,
+      // A pod that may not be moved at all holds its server up by itself; it needs no place elsewhere.
+      leaves: (pod) => judgePod(pod, [], evacuation).kind === 'moves',
+      later: new Set(servers.filter(({ name }) => !ended.has(name)).map(({ node }) => node)),
+    });
+    // Being emptied now, by whichever run: what is still there is going to need room.
+    const begun = view.nodes.filter(({ cordon }) => cordon.kind === 'ours').map(({ name }) => name);
+    for (const node of begun.sort()) this.#reserve(node);
+  }
+
+  /** Where nothing is said against it, the server is taken to go out now. */
+  readonly refuses: Refuses = (server, besides) => {
+    const node = this.#nodeOf.get(server) ?? server;
+    const others = new Set([...besides].map((name) => this.#nodeOf.get(name) ?? name));
+    others.delete(node);
+    const against = this.#controlPlane.refusal(node, others);
+    if (against !== undefined) return against;
+    this.#follow(others, node);
+    const [stuck] = [...this.#stuck].filter(([name]) => others.has(name));
+    if (stuck) return `${stuck[0]} is still being emptied, and ${stuck[1]}`;
+    const emptied = this.#fit.empty(node);
+    if (emptied.kind === 'stuck') return emptied.because;
+    this.#out.add(node);
+    this.moves.set(server, emptied.moves);
+    return undefined;
+  };
+
+  /** Makes the model what it is told: those that came back take pods again, those that went out are emptied. */
+  #follow(others: ReadonlySet<string>, asked: string): void {
+    for (const node of this.#out) {
+      if (others.has(node) || node === asked) continue;
+      this.#out.delete(node);
+      this.#stuck.delete(node);
+      this.#fit.reopen(node);
+    }
+    const fresh = [...others].filter((node) => !this.#out.has(node));
+    for (const node of fresh.sort()) {
+      // Closed from the beginning, for whatever reason: what has to be said of it has been said.
+      if (!this.#fit.isOpen(node)) this.#out.add(node);
+      // One that has a place and no room will find that out before its cordon, and stay in service.
+      else if (this.#fit.empty(node).kind === 'fits') this.#out.add(node);
+    }
+  }
+
+  /** Cordoned by a run: it is being emptied, whether or not there is room. */
+  #reserve(node: string): void {
+    const because = this.#fit.emptyAsFarAsPossible(node);
+    if (because !== undefined) this.#stuck.set(node, because);
+  }
+}
