@@ -7,12 +7,16 @@
 import { MaintenanceError } from '../errors/maintenance-error.ts';
 import type { PowerState } from '../ports/bmc.ts';
 import type { DocumentSource } from '../ports/documents.ts';
-import { assembleRun, assembleSingle } from '../planner/assemble.ts';
+import { assembleSingle } from '../planner/assemble.ts';
+import { planRun, type PlanRunInput } from '../planner/plan-run.ts';
+import { previewPlan, type PlanPreview } from '../planner/preview.ts';
 import type { InventoryServer } from '../spec/inventory.ts';
 import type { RunDefinition } from '../workflow/definition.ts';
 import type { RunEvent } from '../workflow/events.ts';
 import type { RunState } from '../workflow/run-state.ts';
 import { isServerPastReturn } from '../workflow/server-state.ts';
+import { detectMovers, moveOptions } from '../steps/ways.ts';
+import { MeasuredTimes } from './measured-times.ts';
 import { coordinatorSite, type EngineWorld } from './world.ts';
 import type { RunLog } from './run-log.ts';
 
@@ -24,15 +28,22 @@ export class Commands {
   readonly #world: EngineWorld;
   readonly #log: RunLog;
   readonly #documents: DocumentSource;
+  readonly #times: MeasuredTimes;
 
   constructor(world: EngineWorld, log: RunLog, documents: DocumentSource) {
     this.#world = world;
     this.#log = log;
     this.#documents = documents;
+    this.#times = new MeasuredTimes(world.journal, log);
   }
 
   /** What `start` would run, without a trace of it anywhere. */
-  async assemble(planName: string, by: string, runId = this.#newRunId()): Promise<RunDefinition> {
+  async preview(planName: string): Promise<PlanPreview> {
+    return previewPlan({ ...(await this.#plan(planName, '', this.#newRunId())), nowMs: this.#world.clock.nowMs() });
+  }
+
+  /** Everything that the definition of a run is made from, as it is now. */
+  async #plan(planName: string, by: string, runId: string): Promise<PlanRunInput> {
     const documents = await this.#documents.read();
     const plan = documents.plans.find((candidate) => candidate.metadata.name === planName);
     if (!plan) {
@@ -43,14 +54,22 @@ export class Commands {
     if (!playbook) {
       throw new MaintenanceError('document/not-found', 'halt', `no playbook named ${plan.spec.playbook}`);
     }
-    const view = await this.#world.cluster.view(AbortSignal.timeout(askMs));
+    const signal = AbortSignal.timeout(askMs);
+    const view = await this.#world.cluster.view(signal);
     const { servers, digest } = documents;
-    return assembleRun({ plan, playbook, servers, nodes: view.nodes, digest, runId, startedBy: by });
+    const learned = await this.#times.ofPlaybook(playbook.metadata.name);
+    const moves = moveOptions(await detectMovers(this.#world.movers, signal), view);
+    return { plan, playbook, servers, view, digest, learned, moves, runId, startedBy: by };
   }
 
   /** Where a run of this id is there already: `journal/conflict`, or refused for its servers. */
-  async start(planName: string, by: string, runId?: string): Promise<string> {
-    return this.#create(await this.assemble(planName, by, runId));
+  async start(planName: string, by: string, runId = this.#newRunId()): Promise<string> {
+    const definition = planRun(await this.#plan(planName, by, runId));
+    const [first] = definition.servers;
+    if (first?.leftOut && definition.servers.every(({ leftOut }) => leftOut)) {
+      refuse(`no server could start; ${first.name}: ${first.leftOut.because}`);
+    }
+    return this.#create(definition);
   }
 
   async evacuate(serverName: string, by: string): Promise<string> {

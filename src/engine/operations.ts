@@ -4,28 +4,14 @@
  * Interface only; nothing here waits for a run to get anywhere, every method returns once the request is recorded.
  */
 import type { ErrorCode } from '../errors/codes.ts';
+import type { PlanPreview } from '../planner/preview.ts';
 import type { PowerState } from '../ports/bmc.ts';
 import type { OutputLine, StreamId } from '../ports/journal.ts';
 import type { Snapshot } from './snapshot.ts';
-import type { RunDefinition } from '../workflow/definition.ts';
 import type { JournalEvent } from '../workflow/events.ts';
 import type { RunView } from '../workflow/run-view.ts';
 
-export interface PodPreview {
-  readonly pod: string;
-  readonly server: string;
-  readonly verdict: 'stays' | 'waits' | 'moves' | 'blocked';
-  /** How it would move and what it keeps; the reason where it stays, waits or is blocked. */
-  readonly how: string;
-  /** Whom to talk to about a blocker, e.g. the budget's name; empty where nobody is known. */
-  readonly owner: string;
-}
-
-export interface PlanPreview {
-  readonly definition: RunDefinition;
-  readonly pods: readonly PodPreview[];
-  readonly warnings: readonly string[];
-}
+export type { PlanPreview };
 
 export interface ServerSummary {
   readonly name: string;

@@ -1,23 +1,17 @@
 /** The engine's public commands in one object, as the API wants them. It adds no decisions to what it calls. */
-import { judgeServer, type Verdict } from '../evacuation/verdict.ts';
-import { podKey, type PodView } from '../cluster/pod.ts';
-import { unreachable } from '../errors/maintenance-error.ts';
 import type { DocumentSource } from '../ports/documents.ts';
 import type { StreamId } from '../ports/journal.ts';
-import type { RunDefinition } from '../workflow/definition.ts';
 import type { RunView } from '../workflow/run-view.ts';
 import type { RunState } from '../workflow/run-state.ts';
 import type { ServerState } from '../workflow/server-state.ts';
 import { viewRun } from '../workflow/view-run.ts';
-import { windowHold } from '../workflow/window.ts';
 import { Commands } from './commands.ts';
 import { examine } from './doctor.ts';
-import type { Operations, PlanPreview, PodPreview, ServerSummary } from './operations.ts';
+import type { Operations, ServerSummary } from './operations.ts';
 import type { EngineWorld } from './world.ts';
 import type { RunLog } from './run-log.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { listWindows } from './windows.ts';
-import { closedWays, detectMovers } from '../steps/ways.ts';
 
 const askMs = 30_000;
 
@@ -56,7 +50,7 @@ export function createOperations({ world, log, documents, describeStore }: Opera
         .sort((a, b) => a.atMs - b.atMs || a.version - b.version);
     },
     output: (stream) => world.journal.readOutput(stream),
-    preview: async (plan) => preview(world, await commands.assemble(plan, '')),
+    preview: (plan) => commands.preview(plan),
     start: async ({ plan, by }) => ({ runId: await commands.start(plan, by) }),
     pause: (runId, by) => commands.pause(runId, by),
     resume: (runId, by) => commands.resume(runId, by),
@@ -103,49 +97,4 @@ async function listServers(world: EngineWorld, documents: DocumentSource, log: R
       runId: runOf.get(server.name),
     };
   });
-}
-
-async function preview(world: EngineWorld, definition: RunDefinition): Promise<PlanPreview> {
-  const signal = AbortSignal.timeout(askMs);
-  const view = await world.cluster.view(signal);
-  const warnings: string[] = [];
-  const closedFor = closedWays(await detectMovers(world.movers, signal), view);
-  const pods = definition.servers.flatMap((server) =>
-    judgeServer(server.node, view, definition.evacuation, closedFor).map(({ pod, verdict }) => {
-      if (verdict.kind === 'moves') warnings.push(...verdict.warnings.map((text) => `${podKey(pod)}: ${text}`));
-      return previewPod(server.name, pod, verdict);
-    }),
-  );
-  for (const server of definition.servers) {
-    const node = view.nodes.find((candidate) => candidate.name === server.node);
-    if (node?.cordon.kind === 'foreign')
-      warnings.push(`${server.name} is cordoned by somebody else and will be refused`);
-  }
-  const shut = windowHold(definition, {}, world.clock.nowMs());
-  if (shut?.hold.kind === 'waiting') warnings.push(`started now it would wait: ${shut.hold.text}`);
-  if (definition.maxUnavailable === 0) warnings.push('maxUnavailable is 0: no server will start');
-  return { definition, pods, warnings };
-}
-
-const promiseOfWay = {
-  live: 'keeps what its mover promises',
-  surge: 'replaced before it goes',
-  evict: 'restarted',
-} as const;
-
-function previewPod(server: string, pod: PodView, verdict: Verdict): PodPreview {
-  const common = { pod: podKey(pod), server, owner: '' };
-  switch (verdict.kind) {
-    case 'stays':
-    case 'waits':
-      return { ...common, verdict: verdict.kind, how: verdict.because };
-    case 'moves': {
-      const way = verdict.ways[0] ?? 'evict';
-      return { ...common, verdict: 'moves', how: `${way}: ${promiseOfWay[way]}` };
-    }
-    case 'blocked':
-      return { ...common, verdict: 'blocked', how: verdict.because, owner: verdict.owner };
-    default:
-      return unreachable(verdict);
-  }
 }

@@ -3,6 +3,7 @@
  * nothing else.
  */
 import type { PodView } from '../cluster/pod.ts';
+import type { MoveOptions } from '../evacuation/move-options.ts';
 import type { ClosedWays } from '../evacuation/verdict.ts';
 import type { ClusterView } from '../ports/cluster.ts';
 import type { Detection, MoverName, PodMover } from '../ports/movers.ts';
@@ -66,4 +67,21 @@ function whyClosed(
     reasons.push(`${name}: ${assessment.blockers.join(', ')}`);
   }
   return reasons.length === 0 ? `no ${way} mover is installed` : reasons.join('; ');
+}
+
+/** For those who plan a run; where a live move goes to is not asked yet. */
+export function moveOptions(ready: ReadonlyMap<MoverName, ReadyMover>, view: ClusterView): MoveOptions {
+  return {
+    closedFor: closedWays(ready, view),
+    choose: (pod, allowed) => {
+      for (const { way, name } of allowed.flatMap((one) =>
+        moversOfWay[one].map((mover) => ({ way: one, name: mover })),
+      )) {
+        const assessment = ready.get(name)?.mover.assess(pod, view);
+        if (assessment?.kind !== 'able') continue;
+        return { way, mover: name, promise: assessment.promise, predictedMs: assessment.predictedMs };
+      }
+      return undefined;
+    },
+  };
 }

@@ -129,7 +129,7 @@ describe('the other pages', () => {
         ' how   96 live by criu, keeps memory · 18 surge, keeps nothing: restart',
         '',
         ' blockers 2',
-        ' rack1-03  ci/runner-9',
+        ' rack1-04  ci/runner-9',
         '             hostPath /var/cache',
         ' rack1-07  shop/orders-db-0',
         '             its budget can never be met (minAvailable 1 of 1)',

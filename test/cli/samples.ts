@@ -1,7 +1,8 @@
 /** The data behind the sketches of the terminal: one busy run, one halted, a plan, findings, a piece of journal. */
 import type { HistoryEntry } from '../../src/api/client.ts';
-import type { Finding, PlanPreview, PodPreview, ServerSummary } from '../../src/engine/operations.ts';
-import type { RunDefinition, RunServer } from '../../src/workflow/definition.ts';
+import type { Finding, ServerSummary } from '../../src/engine/operations.ts';
+import type { PlanPreview, PodPreview } from '../../src/planner/preview.ts';
+import type { LeftOut, RunDefinition, RunServer, ServerTimes } from '../../src/workflow/definition.ts';
 import type { ServerRow } from '../../src/workflow/run-view.ts';
 import { defaultEvacuation } from '../../src/spec/plan.ts';
 import { minutesMs, nowMs, runView, secondsMs, serverRow } from '../api/views.ts';
@@ -113,6 +114,21 @@ function runServer(name: string): RunServer {
 
 const names = Array.from({ length: 12 }, (_value, index) => `rack1-${String(index + 1).padStart(2, '0')}`);
 
+const measured: ServerTimes = {
+  p50Ms: 19 * minutesMs,
+  p95Ms: 24 * minutesMs,
+  measured: 41,
+  group: 'kernel-update, model r640',
+};
+
+const blockers: Readonly<Record<string, LeftOut>> = {
+  'rack1-04': { because: 'ci/runner-9: hostPath /var/cache', owner: '' },
+  'rack1-07': {
+    because: 'shop/orders-db-0: its budget can never be met (minAvailable 1 of 1)',
+    owner: 'budget shop/orders-db',
+  },
+};
+
 const definition: RunDefinition = {
   runId: 'preview',
   purpose: 'maintenance',
@@ -122,7 +138,7 @@ const definition: RunDefinition = {
   startedBy: 'anna@ops1',
   program: [],
   undo: [],
-  servers: names.map(runServer),
+  servers: names.map((name) => ({ ...runServer(name), takes: measured, leftOut: blockers[name] })),
   waves: [
     { servers: names.slice(0, 1), soakMs: 30 * minutesMs, approval: true },
     { servers: names.slice(1, 3), soakMs: 10 * minutesMs, approval: false },
@@ -141,11 +157,36 @@ function pods(number: number, verdict: PodPreview['verdict'], how: string): PodP
     verdict,
     how,
     owner: '',
+    warnings: [],
   }));
+}
+
+/** The window opens in a quarter of an hour, for four hours. */
+const opensMs = nowMs + 15 * minutesMs;
+
+function wavePreview(servers: number, atOnce: number, from: number, to: number, slow: number, limit = '') {
+  const at = (minutes: number): number => opensMs + minutes * minutesMs;
+  return { servers, atOnce, fromMs: at(from), toMs: { p50: at(to), p95: at(slow) }, limit };
 }
 
 export const preview: PlanPreview = {
   definition,
+  nowMs,
+  forecast: {
+    opening: { fromMs: opensMs, toMs: opensMs + 240 * minutesMs, timeZone: 'Europe/Berlin' },
+    fromMs: opensMs,
+    toMs: { p50: opensMs + 120 * minutesMs, p95: opensMs + 178 * minutesMs },
+    later: { p50: 0, p95: 0 },
+    never: 0,
+    sources: [{ servers: 10, takes: measured }],
+  },
+  waves: [wavePreview(1, 1, 0, 21, 26), wavePreview(2, 2, 51, 72, 82), wavePreview(7, 4, 82, 120, 178, 'budget 4')],
+  servers: definition.servers.map(({ name, leftOut }, index) => ({
+    name,
+    wave: index === 0 ? 0 : index < 3 ? 1 : 2,
+    takes: measured,
+    leftOut,
+  })),
   pods: [
     ...pods(96, 'moves', 'live by criu, keeps memory'),
     ...pods(18, 'moves', 'surge, keeps nothing: restart'),
@@ -156,8 +197,9 @@ export const preview: PlanPreview = {
       verdict: 'blocked',
       how: 'its budget can never be met (minAvailable 1 of 1)',
       owner: 'budget shop/orders-db',
+      warnings: [],
     },
-    { pod: 'ci/runner-9', server: 'rack1-03', verdict: 'blocked', how: 'hostPath /var/cache', owner: '' },
+    { pod: 'ci/runner-9', server: 'rack1-04', verdict: 'blocked', how: 'hostPath /var/cache', owner: '', warnings: [] },
   ],
   warnings: ['ci/logger tolerates the cordon and stays: it would come straight back'],
 };

@@ -227,7 +227,7 @@ const mutations: readonly [invariant: Invariant, name: string, lie: Lie, setting
   ['1 budget', 'no budget', honest],
   ['1 budget', 'no last look at the budget', honest, honest, 115],
   ['2 lease', 'leases for all', leasesForAll, stalls],
-  ['2 lease', 'no renewed lease', honest, shortNodeLeases, 20],
+  ['2 lease', 'no renewed lease', honest, shortNodeLeases, 118],
   ['3 protected pods', 'no look at pods', honest],
   ['4 uncordon', 'no verification', honest],
   ['4 uncordon', 'always a way back', honest],

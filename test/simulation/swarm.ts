@@ -34,7 +34,11 @@ export async function tell(seed: number, lie: Lie = (doors) => doors): Promise<S
   const simulation: Simulation = simulate(seed, drawn, checker, lie);
   checker.attach(simulation);
   const people = simulation.startConsole('people');
-  const runId = await patiently(simulation, async () => (await people.start({ plan: 'weekly', by: 'test' })).runId);
+  const runId = await startOrRefuse(simulation, people);
+  if (runId === undefined) {
+    const { violations, looks } = checker;
+    return { seed, violations, looks, errors: [], status: 'refused', outcomes: {}, kills: 0, disturbances: {} };
+  }
   const mortals = await Promise.all(
     Array.from({ length: chance(0.4) ? 2 : 1 }, (_, index) => simulation.startDaemon(`m${index}`, drawKill(drawn))),
   );
@@ -62,6 +66,16 @@ export async function tell(seed: number, lie: Lie = (doors) => doors): Promise<S
     kills: mortals.filter((daemon) => daemon.isKilled()).length,
     disturbances: life.counts,
   };
+}
+
+/** `undefined`: every server of the story has a blocker from its beginning. */
+async function startOrRefuse(simulation: Simulation, people: Operations): Promise<string | undefined> {
+  try {
+    return await patiently(simulation, async () => (await people.start({ plan: 'weekly', by: 'test' })).runId);
+  } catch (error) {
+    if (error instanceof MaintenanceError && error.code === 'run/refused') return undefined;
+    throw error;
+  }
 }
 
 function simulate(seed: number, drawn: Drawn, checker: Checker, lie: Lie): Simulation {

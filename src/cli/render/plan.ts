@@ -1,5 +1,5 @@
 /** What a plan would do, before it does anything: waves, ways of the pods, blockers and whom to ask. Pure. */
-import type { PlanPreview, PodPreview } from '../../engine/operations.ts';
+import type { PlanPreview, PodPreview } from '../../planner/preview.ts';
 import type { RunDefinition, Wave } from '../../workflow/definition.ts';
 import { paint } from './paint.ts';
 import {
