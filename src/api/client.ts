@@ -6,7 +6,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
-import type { Finding, Operations, PlanPreview, PlanWindows, ServerSummary } from '../engine/operations.ts';
+import type { Finding, Operations, PlanPreview, PlanWindows, ServerSummary, Started } from '../engine/operations.ts';
 import type { Snapshot } from '../engine/snapshot.ts';
 import type { OutputLine } from '../ports/journal.ts';
 import type { PowerState } from '../ports/bmc.ts';
@@ -63,7 +63,7 @@ export class ApiClient {
   preview(plan: string): Promise<PlanPreview> {
     return this.#ask('GET', pathOf('plans', plan, 'preview'), { timeoutMs: slowTimeoutMs });
   }
-  start(plan: string): Promise<{ runId: string }> {
+  start(plan: string): Promise<Started> {
     return this.#ask('POST', '/v1/runs', { body: { plan }, timeoutMs: slowTimeoutMs });
   }
   request(runId: string, verb: 'pause' | 'resume' | 'stop' | 'approve'): Promise<Requested> {

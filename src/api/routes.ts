@@ -3,7 +3,6 @@
  *
  * It decides nothing about runs; a request is answered as soon as the operation has recorded it.
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
 import { Hono, type Context } from 'hono';
 import { z } from 'zod';
 import type { Operations } from '../engine/operations.ts';
@@ -12,6 +11,7 @@ import type { Logger } from '../ports/logger.ts';
 import { Name } from '../spec/values.ts';
 import { internalError, parseJson, statusOf, toErrorBody } from './errors.ts';
 import { streamChanges } from './events.ts';
+import { addWebhook, isEqual, type Webhook } from './webhook.ts';
 import { byHeader, versionHeader } from './wire.ts';
 
 export interface AppSettings {
@@ -20,6 +20,8 @@ export interface AppSettings {
   readonly logger: Logger;
   readonly signal: AbortSignal;
   readonly heartbeatMs: number;
+  /** Left out: there is no such route. */
+  readonly webhook?: Webhook | undefined;
 }
 
 const bodyBytesMax = 65_536;
@@ -36,7 +38,9 @@ export function createApp(settings: AppSettings): Hono {
     await next();
   });
   app.get('/healthz', (context) => context.json({ ok: true }));
-  // Before every route of /v1, also before those that do not exist: without the token nothing is to be learnt.
+  // It has a proof of its own instead of the token.
+  if (settings.webhook) addWebhook(app, settings.webhook, settings.logger);
+  // Before every other route of /v1, also before those that do not exist: without the token nothing is to be learnt.
   app.use('/v1/*', async (context, next) => {
     if (!isTokenRight(context.req.header('authorization'), settings.token)) {
       throw new MaintenanceError('api/unauthorized', 'halt', 'no token, or not the right one');
@@ -121,15 +125,10 @@ function addServerRoutes(app: Hono, operations: Operations): void {
   );
 }
 
-/** Compares digests, so that neither the length nor the first wrong character shows in the time it takes. */
 function isTokenRight(header: string | undefined, token: string): boolean {
   const given = /^Bearer ([^\s]+)$/i.exec(header ?? '')?.[1] ?? '';
   // An empty token would let everybody in who sends none.
-  return timingSafeEqual(digest(given), digest(token)) && token !== '';
-}
-
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
+  return isEqual(given, token) && token !== '';
 }
 
 function nameOf(context: Context, parameter: string): string {

@@ -11,6 +11,7 @@ import type { Operations } from '../engine/operations.ts';
 import { InvariantError, MaintenanceError } from '../errors/maintenance-error.ts';
 import type { Logger } from '../ports/logger.ts';
 import { createApp } from './routes.ts';
+import type { Webhook } from './webhook.ts';
 import { isLoopback } from './wire.ts';
 
 export type Listen = { readonly socket: string } | { readonly host: string; readonly port: number };
@@ -25,6 +26,7 @@ export interface ApiOptions {
   /** Listening on other interfaces than loopback has to be asked for; the command line does not offer it. */
   readonly allowRemote?: boolean;
   readonly heartbeatMs?: number;
+  readonly webhook?: Webhook | undefined;
 }
 
 export interface Api {
@@ -52,6 +54,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     logger: options.logger,
     signal: ending.signal,
     heartbeatMs: options.heartbeatMs ?? 15_000,
+    webhook: options.webhook,
   });
   // The adapter's faster Request must not replace the global one: the daemon's other libraries use it too.
   const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as HttpServer;

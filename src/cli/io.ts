@@ -3,6 +3,7 @@
  * are whole programs of their own. Nothing below `cli/` reaches for `process`.
  */
 import type { ReadStream, WriteStream } from 'node:tty';
+import type { GitOptions } from '../adapters/git/settings.ts';
 import type { ExitCode } from '../errors/codes.ts';
 
 export interface CliIo {
@@ -31,6 +32,9 @@ export interface DaemonOptions {
   readonly listen?: string;
   readonly sites?: string[];
   readonly knownHosts?: string;
+  /** Instead of `documents`. */
+  readonly repository?: GitOptions & { readonly pollMs: number };
+  readonly webhookSecretFile?: string;
 }
 
 export interface DemoOptions {

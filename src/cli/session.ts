@@ -15,7 +15,7 @@ import { isLoopback } from '../api/wire.ts';
 import type { ExitCode } from '../errors/codes.ts';
 import { MaintenanceError } from '../errors/maintenance-error.ts';
 import { Interrupted, UsageError, type CliIo, type DemoIo, type Loaders } from './io.ts';
-import type { View } from './render/text.ts';
+import { clean, type View } from './render/text.ts';
 import { viewOf } from './view.ts';
 
 export const formats = ['text', 'json', 'yaml'] as const;
@@ -85,6 +85,11 @@ export class Session {
   /** Talk: what goes on, what comes next. */
   say(text: string): void {
     this.io.stderr.write(`${text}\n`);
+  }
+
+  /** Something to know that keeps nothing from being done; where it comes from is not to be trusted with the terminal. */
+  warn(text: string): void {
+    this.say(`warning: ${clean(text)}`);
   }
 
   /** Demands a yes before something that cannot be taken back; without a terminal only `--yes` counts as one. */

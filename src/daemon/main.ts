@@ -11,13 +11,13 @@ import { hostname } from 'node:os';
 import path from 'node:path';
 import { Redis } from 'ioredis';
 import { BullMqWakeUps } from '../adapters/bullmq/bullmq-wake-ups.ts';
+import type { GitOptions } from '../adapters/git/settings.ts';
 import { writeShortVendorList } from '../adapters/ipmitool/vendor-list.ts';
 import { connectKubernetes } from '../adapters/kubernetes/connect.ts';
 import { parseRedisUrl } from '../adapters/redis/address.ts';
 import { RedisJournal } from '../adapters/redis/redis-journal.ts';
 import { RedisLeases } from '../adapters/redis/redis-leases.ts';
 import { redisClientOptions, RedisLink } from '../adapters/redis/redis-link.ts';
-import { FolderDocuments } from '../adapters/system/documents.ts';
 import { keepRedisAlive, startRedisServer } from '../adapters/system/redis-server.ts';
 import { SecretStore } from '../adapters/system/secrets.ts';
 import { SystemClock, SystemRandom } from '../adapters/system/system-clock.ts';
@@ -36,6 +36,7 @@ import type { RedisAddress } from '../ports/redis-address.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { redactor } from '../telemetry/redaction.ts';
 import { RealConnections } from './connections.ts';
+import { openDocuments, reportDocuments } from './documents.ts';
 import { Teardown } from './teardown.ts';
 
 export interface DaemonOptions {
@@ -47,6 +48,9 @@ export interface DaemonOptions {
   readonly listen?: string;
   readonly sites?: readonly string[];
   readonly knownHosts?: string;
+  /** Instead of `documents`. */
+  readonly repository?: GitOptions & { readonly pollMs: number };
+  readonly webhookSecretFile?: string;
 }
 
 const sweepMs = 5_000;
@@ -118,7 +122,7 @@ async function compose({ options, signal, logger, secrets, address, token, teard
   await writeShortVendorList(ipmitoolHome);
   const connections = new RealConnections({ secrets, clock, random, knownHostsFile, ipmitoolHome });
   teardown.add('ssh', () => connections.close());
-  const documents = new FolderDocuments(options.documents);
+  const { documents, webhook } = await openDocuments({ options, logger, secrets, clock, random, teardown });
   const movers = { surge: new SurgeMover(cluster), evict: new EvictMover(cluster) };
   const world: EngineWorld = { clock, random, logger, cluster, connections, movers, journal, leases, wakeUps };
   const log = new RunLog(journal, clock);
@@ -127,9 +131,8 @@ async function compose({ options, signal, logger, secrets, address, token, teard
     `${link.where}, ${(await journal.runIds()).length} runs in the journal`;
   const operations = createOperations({ world, log, documents, describeStore });
   for (const listen of listenOn(options)) {
-    const api = await startApi({ operations, listen, token, logger, signal });
+    const api = await startApi({ operations, listen, token, logger, signal, webhook });
     teardown.add('api', () => api.stop());
-    logger.info({ address: api.address }, 'API is listening');
   }
   await reportDocuments(documents, logger);
   const engine = new Engine(world, log, { sites: options.sites, sweepMs });
@@ -193,19 +196,6 @@ function listenOn({ data, listen }: DaemonOptions): Listen[] {
     );
   }
   return [socket, { host: url.hostname.replaceAll(/^\[|\]$/g, ''), port: Number(url.port) }];
-}
-
-/** Said at the start; documents that cannot be used must not keep a daemon from going on with unfinished runs. */
-async function reportDocuments(documents: FolderDocuments, logger: Logger): Promise<void> {
-  try {
-    const { servers, warnings } = await documents.read();
-    for (const warning of warnings ?? []) logger.warn({ warning }, 'warning in the documents');
-    logger.info({ servers: servers.length }, 'documents are valid');
-  } catch (error) {
-    if (!(error instanceof MaintenanceError)) throw error;
-    const { code, message } = error;
-    logger.error({ code, message }, 'documents cannot be used; unfinished runs go on, new ones cannot start');
-  }
 }
 
 async function ended(signal: AbortSignal): Promise<void> {

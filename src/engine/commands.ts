@@ -17,12 +17,18 @@ import type { RunState } from '../workflow/run-state.ts';
 import { isServerPastReturn } from '../workflow/server-state.ts';
 import { detectMovers, moveOptions } from '../steps/ways.ts';
 import { MeasuredTimes } from './measured-times.ts';
+import type { Started } from './operations.ts';
 import { coordinatorSite, type EngineWorld } from './world.ts';
 import type { RunLog } from './run-log.ts';
 
 /** Bounds for what is asked of the world on a person's behalf. */
 const askMs = 30_000;
 const powerMs = 60_000;
+
+interface Planned {
+  readonly input: PlanRunInput;
+  readonly notices: readonly string[];
+}
 
 export class Commands {
   readonly #world: EngineWorld;
@@ -39,11 +45,13 @@ export class Commands {
 
   /** What `start` would run, without a trace of it anywhere. */
   async preview(planName: string): Promise<PlanPreview> {
-    return previewPlan({ ...(await this.#plan(planName, '', this.#newRunId())), nowMs: this.#world.clock.nowMs() });
+    const { input, notices } = await this.#plan(planName, '', this.#newRunId());
+    const preview = previewPlan({ ...input, nowMs: this.#world.clock.nowMs() });
+    return { ...preview, warnings: [...notices, ...preview.warnings] };
   }
 
-  /** Everything that the definition of a run is made from, as it is now. */
-  async #plan(planName: string, by: string, runId: string): Promise<PlanRunInput> {
+  /** Everything that the definition of a run is made from, as it is now; and what is to be said of the documents. */
+  async #plan(planName: string, by: string, runId: string): Promise<Planned> {
     const documents = await this.#documents.read();
     const plan = documents.plans.find((candidate) => candidate.metadata.name === planName);
     if (!plan) {
@@ -56,20 +64,22 @@ export class Commands {
     }
     const signal = AbortSignal.timeout(askMs);
     const view = await this.#world.cluster.view(signal);
-    const { servers, digest } = documents;
+    const { servers, digest, commit, notices = [] } = documents;
     const learned = await this.#times.ofPlaybook(playbook.metadata.name);
     const moves = moveOptions(await detectMovers(this.#world.movers, signal), view);
-    return { plan, playbook, servers, view, digest, learned, moves, runId, startedBy: by };
+    const input = { plan, playbook, servers, view, digest, commit, learned, moves, runId, startedBy: by };
+    return { input, notices };
   }
 
   /** Where a run of this id is there already: `journal/conflict`, or refused for its servers. */
-  async start(planName: string, by: string, runId = this.#newRunId()): Promise<string> {
-    const definition = planRun(await this.#plan(planName, by, runId));
+  async start(planName: string, by: string, runId = this.#newRunId()): Promise<Started> {
+    const { input, notices } = await this.#plan(planName, by, runId);
+    const definition = planRun(input);
     const [first] = definition.servers;
     if (first?.leftOut && definition.servers.every(({ leftOut }) => leftOut)) {
       refuse(`no server could start; ${first.name}: ${first.leftOut.because}`);
     }
-    return this.#create(definition);
+    return { runId: await this.#create(definition), notices };
   }
 
   async evacuate(serverName: string, by: string): Promise<string> {

@@ -2,6 +2,7 @@
 import { errorCodes, type ErrorCode } from '../errors/codes.ts';
 import { MaintenanceError } from '../errors/maintenance-error.ts';
 import type { Right } from '../ports/cluster.ts';
+import type { DocumentSource } from '../ports/documents.ts';
 import type { InventoryServer } from '../spec/inventory.ts';
 import type { Finding } from './operations.ts';
 import type { EngineWorld } from './world.ts';
@@ -12,10 +13,12 @@ const atOnce = 20;
 
 export async function examine(
   world: EngineWorld,
-  servers: readonly InventoryServer[],
+  documents: DocumentSource,
   describeStore: () => Promise<string>,
 ): Promise<Finding[]> {
+  const { findings: aboutDocuments, servers } = await examineDocuments(documents);
   const findings = [
+    ...aboutDocuments,
     ...(await examineCluster(world)),
     await probe('redis', 'redis', describeStore),
     await examineMovers(world),
@@ -30,6 +33,29 @@ export async function examine(
   await Promise.all(Array.from({ length: atOnce }, drain));
   const byName = perServer.flat().sort((a, b) => (a.subject < b.subject ? -1 : 1));
   return [...findings, ...byName];
+}
+
+/** Where none can be used there are no servers to look at, and everything else is worth knowing all the same. */
+async function examineDocuments(
+  source: DocumentSource,
+): Promise<{ findings: Finding[]; servers: readonly InventoryServer[] }> {
+  let servers: readonly InventoryServer[] = [];
+  const notices: string[] = [];
+  const inUse = await probe('documents', 'documents', async () => {
+    const documents = await source.read();
+    servers = documents.servers;
+    notices.push(...(documents.notices ?? []));
+    const from = documents.commit === undefined ? '' : `commit ${documents.commit.slice(0, 7)} · `;
+    const { plans, playbooks } = documents;
+    const counts = [counted(plans, 'plan'), counted(playbooks, 'playbook'), counted(servers, 'server')];
+    return from + counts.join(' · ');
+  });
+  const troubles = notices.map((text): Finding => ({ area: 'documents', subject: 'documents', ok: false, text }));
+  return { findings: [inUse, ...troubles], servers };
+}
+
+function counted({ length }: readonly unknown[], noun: string): string {
+  return `${length} ${noun}${length === 1 ? '' : 's'}`;
 }
 
 async function probe(area: Finding['area'], subject: string, look: () => Promise<string>): Promise<Finding> {

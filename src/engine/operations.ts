@@ -55,16 +55,24 @@ export interface PlanWindows {
   readonly startAutomatically: boolean;
   readonly estimateMs: number;
   readonly openings: readonly OpeningView[];
+  /** Why the documents in use may not be what is expected; the same for every plan. */
+  readonly notices?: readonly string[] | undefined;
 }
 
 /** One line of `doctor`. `next` says what to do where it is not ok. */
 export interface Finding {
-  readonly area: 'kubernetes' | 'redis' | 'movers' | 'server';
+  readonly area: 'documents' | 'kubernetes' | 'redis' | 'movers' | 'server';
   readonly subject: string;
   readonly ok: boolean;
   readonly text: string;
   readonly code?: ErrorCode | undefined;
   readonly next?: string | undefined;
+}
+
+export interface Started {
+  readonly runId: string;
+  /** Why the documents that it was made from may not be what was expected; empty or left out: nothing is wrong. */
+  readonly notices?: readonly string[] | undefined;
 }
 
 export interface Operations {
@@ -76,7 +84,7 @@ export interface Operations {
   ): Promise<{ version: number; atMs: number; server?: string | undefined; event: JournalEvent }[]>;
   output(stream: StreamId): Promise<OutputLine[]>;
   preview(plan: string): Promise<PlanPreview>;
-  start(request: { plan: string; by: string }): Promise<{ runId: string }>;
+  start(request: { plan: string; by: string }): Promise<Started>;
   pause(runId: string, by: string): Promise<void>;
   resume(runId: string, by: string): Promise<void>;
   stop(runId: string, by: string): Promise<void>;

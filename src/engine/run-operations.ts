@@ -51,7 +51,7 @@ export function createOperations({ world, log, documents, describeStore }: Opera
     },
     output: (stream) => world.journal.readOutput(stream),
     preview: (plan) => commands.preview(plan),
-    start: async ({ plan, by }) => ({ runId: await commands.start(plan, by) }),
+    start: ({ plan, by }) => commands.start(plan, by),
     pause: (runId, by) => commands.pause(runId, by),
     resume: (runId, by) => commands.resume(runId, by),
     stop: (runId, by) => commands.stop(runId, by),
@@ -63,7 +63,7 @@ export function createOperations({ world, log, documents, describeStore }: Opera
     evacuate: async (server, by) => ({ runId: await commands.evacuate(server, by) }),
     returnServer: async (server, by) => ({ runId: await commands.returnServer(server, by) }),
     windows: async (plan) => listWindows(await documents.read(), plan, world.clock.nowMs()),
-    doctor: async () => examine(world, (await documents.read()).servers, describeStore),
+    doctor: () => examine(world, documents, describeStore),
     snapshot: async () => takeSnapshot(world, (await documents.read()).servers),
     watch: (signal, changed) => {
       const stop = world.journal.onAppend(({ runId }) => changed(runId));

@@ -17,11 +17,14 @@ export function listWindows(documents: Documents, plan: string | undefined, nowM
     throw new MaintenanceError('document/not-found', 'halt', `no plan named ${plan}; there are: ${names}`);
   }
   return plans
-    .map((one) => viewPlan(one, nowMs, plan === undefined ? shownOfAll : shownOfOne))
+    .map((one) => ({
+      ...viewPlan(one, nowMs, plan === undefined ? shownOfAll : shownOfOne),
+      notices: documents.notices,
+    }))
     .sort((a, b) => (a.plan < b.plan ? -1 : 1));
 }
 
-function viewPlan({ metadata, spec }: MaintenancePlan, nowMs: number, shown: number): PlanWindows {
+function viewPlan({ metadata, spec }: MaintenancePlan, nowMs: number, shown: number): Omit<PlanWindows, 'notices'> {
   if (!spec.schedule) {
     return { plan: metadata.name, state: 'always', startAutomatically: false, estimateMs: 0, openings: [] };
   }

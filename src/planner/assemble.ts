@@ -21,6 +21,7 @@ export interface AssembleInput {
   readonly servers: readonly InventoryServer[];
   readonly nodes: readonly NodeView[];
   readonly digest: string;
+  readonly commit?: string | undefined;
   readonly runId: string;
   readonly startedBy: string;
 }
@@ -42,6 +43,7 @@ export function assembleRun(input: AssembleInput): RunDefinition {
     plan: plan.metadata.name,
     playbook: playbook.metadata.name,
     digest: input.digest,
+    commit: input.commit,
     startedBy: input.startedBy,
     program: maintenanceProgram(playbook, values),
     undo: undoActions(playbook, values),

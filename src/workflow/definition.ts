@@ -100,6 +100,8 @@ export interface RunDefinition {
   readonly playbook: string;
   /** SHA-256 over the documents that it was made from, hexadecimal. */
   readonly digest: string;
+  /** The Git commit of those documents, for people; left out: they came from folders. */
+  readonly commit?: string | undefined;
   readonly startedBy: string;
   readonly program: readonly ProgramStep[];
   /** In the playbook's `undo`: run on the way back, while the way back is still open. */

@@ -37,6 +37,8 @@ export interface RunView {
   readonly purpose: Purpose;
   readonly plan: string;
   readonly playbook: string;
+  /** The Git commit of the documents that it was made from. */
+  readonly commit?: string | undefined;
   readonly status: RunStatus;
   readonly hold: Hold;
   readonly reason: string;

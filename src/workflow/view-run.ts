@@ -14,6 +14,7 @@ export function viewRun(run: RunState, servers: ReadonlyMap<string, ServerState>
     purpose: definition.purpose,
     plan: definition.plan,
     playbook: definition.playbook,
+    commit: definition.commit,
     status: statusOf(run),
     hold: run.hold,
     reason: run.ended?.reason ?? '',

@@ -268,4 +268,55 @@ describe('daemon and demo', () => {
     await runHere(['daemon'], { env: { PITCREW_REDIS: url } }, handed);
     expect(handed.daemon?.redis).toBe(url);
   });
+
+  it('a repository comes with what belongs to it, files as full paths; secrets in it are never taken', async () => {
+    const handed: Handed = {};
+    const cwd = await temporaryFolder();
+    const words = [
+      '--data',
+      '/tmp/d',
+      'daemon',
+      '--git',
+      'ssh://git@h/plans.git',
+      '--git-key',
+      'key',
+      '--git-poll',
+      '2m',
+    ];
+    await runHere([...words, '--git-folder', 'plans', 'inventory', '--git-branch', 'main'], { cwd }, handed);
+    expect(handed.daemon?.repository).toEqual({
+      url: 'ssh://git@h/plans.git',
+      branch: 'main',
+      folders: ['plans', 'inventory'],
+      keyFile: join(cwd, 'key'),
+      knownHostsFile: '/tmp/d/known_hosts',
+      pollMs: 120_000,
+    });
+    const webhook = ['--git', '../plans', '--git-webhook-secret-file', 'hook', '--git-allowed-signers', 'signers'];
+    await runHere(['daemon', ...webhook], { cwd }, handed);
+    expect(handed.daemon).toMatchObject({
+      repository: { url: join(cwd, '../plans'), pollMs: 60_000, allowedSignersFile: join(cwd, 'signers') },
+      webhookSecretFile: join(cwd, 'hook'),
+    });
+  });
+
+  it.each([
+    [['--git-branch', 'main'], '--git-branch is of no use without --git'],
+    [['--git', '/x', '--documents', 'a'], 'from --documents or from --git'],
+    [['--git', '/x', '--git-poll', '1s'], 'at least 5s'],
+  ])('options that mean nothing together are refused: %s', async (words, why) => {
+    const handed: Handed = {};
+    const ended = await runHere(['daemon', ...words], {}, handed);
+    expect(ended).toMatchObject({ code: 2 });
+    expect(ended.stderr).toContain(why);
+    expect(handed.daemon).toBeUndefined();
+  });
+
+  it('notices about the documents are said beside the run that was started from them', async () => {
+    const { api, operations } = await serveCli();
+    operations.start = async () => ({ runId: '2611-a7', notices: ['commit 9abcdef is not used: \u001b[31mx'] });
+    const ended = await runHere(['--server', api.address, 'start', 'weekly-kernel']);
+    expect(ended).toMatchObject({ code: 0, stdout: 'run 2611-a7 started · weekly-kernel\n' });
+    expect(ended.stderr).toContain('warning: commit 9abcdef is not used: x\n');
+  });
 });

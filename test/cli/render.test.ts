@@ -147,6 +147,16 @@ describe('the other pages', () => {
     );
   });
 
+  it('plan, status and history: the commit, where the documents come from Git', () => {
+    const commit = '4f1c2ab07d1e5c3b9a8f6e4d2c1b0a9f8e7d6c5b';
+    const definition = { ...preview.definition, commit };
+    const [planLine] = renderPlan({ ...preview, definition }, view).split('\n');
+    expect(planLine).toBe('weekly-kernel · kernel-update · 12 servers · commit 4f1c2ab');
+    expect(renderStatus(runView({ commit }), view)).toContain('run 2611-a7 · weekly-kernel · commit 4f1c2ab ·');
+    const created = renderHistory([{ version: 1, atMs: nowMs, event: { kind: 'runCreated', definition } }], view);
+    expect(created.replaceAll(/\s+/g, ' ')).toContain('weekly-kernel (kernel-update) from commit 4f1c2ab created by');
+  });
+
   it('doctor: one line per subject, and what to do where it is not ok', () => {
     expect(renderDoctor(findings, view)).toBe(
       lines(

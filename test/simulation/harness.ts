@@ -44,6 +44,7 @@ export interface Doors {
   cluster: Cluster;
   journal: Journal;
   leases: Leases;
+  documents: DocumentSource;
   bmcOf(server: string): Bmc;
   shellOf(server: string): Shell;
 }
@@ -184,7 +185,7 @@ export class Simulation {
       wakeUps: mortal(wakeUps),
     };
     const log = new RunLog(world.journal, world.clock);
-    const documents = { read: () => Promise.resolve(this.#documents()) };
+    const { documents } = doors;
     const operations = createOperations({ world, log, documents, describeStore: () => Promise.resolve('memory') });
     return { world, log, documents, operations, life, die };
   }
@@ -225,6 +226,7 @@ export class Simulation {
       cluster: new SimulatedCluster(world.api, this.#shape.clusterFaults),
       journal: this.journal,
       leases: new MemoryLeases(this.table, name),
+      documents: { read: () => Promise.resolve(this.#documents()) },
       bmcOf: (server) => new SimulatedBmc(mustHave(world.machines.get(server)), clock),
       shellOf: (server) => new SimulatedShell(mustHave(world.machines.get(server)), clock),
     };

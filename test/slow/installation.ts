@@ -39,6 +39,8 @@ export interface DaemonStart {
   readonly arguments?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly documents?: string;
+  /** Words that say where the documents come from, instead of the folders. */
+  readonly source?: readonly string[];
   readonly kubeconfig?: string;
   readonly knownHosts?: string;
 }
@@ -144,7 +146,7 @@ export class Installation {
   /** Starts the process and waits for nothing. */
   spawnDaemon(start: DaemonStart = {}): Daemon {
     const { lab, documents, folder } = this;
-    const words = ['--documents', start.documents ?? documents, lab.inventoryFolder];
+    const words = [...(start.source ?? ['--documents', start.documents ?? documents, lab.inventoryFolder])];
     words.push('--kubeconfig', start.kubeconfig ?? lab.kubeconfigFile);
     words.push('--known-hosts', start.knownHosts ?? lab.knownHostsFile, ...(start.arguments ?? []));
     const logFile = path.join(folder, `daemon-${this.daemons.length + 1}.log`);

@@ -4,8 +4,6 @@
  * It decides which files are documents and reads them, with the files that playbooks name; whether they are valid is
  * decided in spec. A path that cannot be read is an error: leaving it out could leave out servers or a limit.
  */
-import { createHash } from 'node:crypto';
-import type { Dirent } from 'node:fs';
 import { readFile, readdir, realpath, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { MaintenanceError } from '../../errors/maintenance-error.ts';
@@ -14,10 +12,7 @@ import { attachedFiles } from '../../spec/attachments.ts';
 import type { Attachments } from '../../spec/attachments.ts';
 import { parseDocuments } from '../../spec/parse.ts';
 import type { DocumentFile, ParsedDocuments } from '../../spec/parse.ts';
-import { describeProblem } from '../../spec/problem.ts';
-
-/** More than any document needs; a large file here is a mistake, such as an image for a node. */
-const fileBytesMax = 4 * 1024 * 1024;
+import { documentsFrom, fileBytesMax, isDocumentName, tooLarge } from './document-set.ts';
 
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file',
@@ -28,8 +23,9 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 function reasonOf(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  return reasons[code] ?? (code || 'it cannot be read');
+  if (!(error instanceof Error)) return 'it cannot be read';
+  const code = 'code' in error ? String(error.code) : '';
+  return reasons[code] ?? (code || error.message);
 }
 
 function unreadable(path: string, cause: unknown): MaintenanceError {
@@ -41,11 +37,6 @@ function byName(a: { readonly name: string }, b: { readonly name: string }): num
   return a.name < b.name ? -1 : 1;
 }
 
-/** Names that begin with a dot are no documents (`.git`, editors' files, and the links that Kubernetes makes for mounts). */
-function isDocument(entry: Dirent): boolean {
-  return /\.ya?ml$/.test(entry.name) && !entry.name.startsWith('.');
-}
-
 async function documentsUnder(path: string): Promise<string[]> {
   if (!(await stat(path)).isDirectory()) return [path];
   const found: string[] = [];
@@ -54,7 +45,7 @@ async function documentsUnder(path: string): Promise<string[]> {
     // Folders that are links are not followed, so there is no circle; files may be links, as in a mounted ConfigMap.
     if (entry.isDirectory() && !entry.name.startsWith('.') && entry.name !== 'node_modules') {
       found.push(...(await documentsUnder(below)));
-    } else if (isDocument(entry) && (await stat(below)).isFile()) {
+    } else if (isDocumentName(entry.name) && (await stat(below)).isFile()) {
       found.push(below);
     }
   }
@@ -63,7 +54,7 @@ async function documentsUnder(path: string): Promise<string[]> {
 
 async function readText(path: string): Promise<string> {
   const { size } = await stat(path);
-  if (size > fileBytesMax) throw new Error(`it has ${size} bytes`);
+  if (size > fileBytesMax) throw new Error(tooLarge(size));
   return readFile(path, 'utf8');
 }
 
@@ -112,19 +103,6 @@ export async function readAndParse(paths: readonly string[]): Promise<ParsedDocu
   return parseDocuments(files, await readAttachments(files));
 }
 
-function digestOf(files: readonly DocumentFile[], attachments: Attachments): string {
-  const hash = createHash('sha256');
-  const add = (path: string, text: string): void => {
-    hash
-      .update(`${Buffer.byteLength(path)} ${Buffer.byteLength(text)}\n`)
-      .update(path)
-      .update(text);
-  };
-  for (const { path, text } of files) add(path, text);
-  for (const [path, attachment] of attachments) if ('text' in attachment) add(path, attachment.text);
-  return hash.digest('hex');
-}
-
 export class FolderDocuments implements DocumentSource {
   readonly #paths: readonly string[];
 
@@ -134,14 +112,6 @@ export class FolderDocuments implements DocumentSource {
 
   async read(): Promise<Documents> {
     const files = await readDocumentFiles(this.#paths);
-    const attachments = await readAttachments(files);
-    const { plans, playbooks, servers, problems } = parseDocuments(files, attachments);
-    const errors = problems.filter(({ severity }) => severity === 'error');
-    if (errors.length > 0) {
-      const message = errors.map(describeProblem).join('\n');
-      throw new MaintenanceError('document/invalid', 'halt', message, { details: { problems: errors.length } });
-    }
-    const warnings = problems.map(describeProblem);
-    return { plans, playbooks, servers, digest: digestOf(files, attachments), warnings };
+    return documentsFrom(files, await readAttachments(files));
   }
 }

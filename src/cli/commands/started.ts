@@ -1,5 +1,6 @@
 /** What all commands that begin a run have in common: print its id, then follow it or name the next command. */
 import type { ApiClient } from '../../api/client.ts';
+import type { Started } from '../../engine/operations.ts';
 import type { ExitCode } from '../../errors/codes.ts';
 import type { Session } from '../session.ts';
 import { watchRun } from '../watch.ts';
@@ -10,7 +11,7 @@ export interface WatchOptions {
 }
 
 export interface Beginning {
-  readonly begin: (client: ApiClient) => Promise<{ runId: string }>;
+  readonly begin: (client: ApiClient) => Promise<Started>;
   /** What the run is, e.g. `weekly-kernel`. */
   readonly title: string;
 }
@@ -20,15 +21,20 @@ export async function beginRun(
   { begin, title }: Beginning,
   { watch }: WatchOptions,
 ): Promise<ExitCode> {
-  const text = ({ runId }: { runId: string }): string => `run ${runId} started · ${title}`;
+  const text = ({ runId }: Started): string => `run ${runId} started · ${title}`;
+  const ask = async (client: ApiClient): Promise<Started> => {
+    const started = await begin(client);
+    for (const notice of started.notices ?? []) session.warn(notice);
+    return started;
+  };
   if (watch !== true) {
     return request(session, {
-      ask: begin,
+      ask,
       text,
       next: ({ runId }) => [`status ${runId} --watch`, `pause ${runId}`, `stop ${runId}`],
     });
   }
-  const started = await begin(await session.client());
+  const started = await ask(await session.client());
   // On stderr: with --watch, the result is the run itself.
   session.say(text(started));
   return watchRun(session, started.runId);

@@ -14,6 +14,7 @@ export function addWindows(program: Command, run: Run): void {
         const client = await session.client();
         const plans = await client.windows(plan);
         await session.print(plans, () => renderWindows(plans, session.view()));
+        for (const notice of new Set(plans.flatMap(({ notices }) => notices ?? []))) session.warn(notice);
         return ExitCode.done;
       }),
     );

@@ -3,7 +3,7 @@ import type { Finding } from '../../engine/operations.ts';
 import { paint } from './paint.ts';
 import { byName, clean, pad, plural, widthOf, wrapSegments, type View } from './text.ts';
 
-const areas = ['kubernetes', 'redis', 'movers', 'server'] as const satisfies Finding['area'][];
+const areas = ['documents', 'kubernetes', 'redis', 'movers', 'server'] as const satisfies Finding['area'][];
 
 export function renderDoctor(findings: readonly Finding[], view: View): string {
   if (findings.length === 0) return 'nothing was looked at';

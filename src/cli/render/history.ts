@@ -9,7 +9,7 @@ import type { OutputLine } from '../../ports/journal.ts';
 import type { Evidence, JournalEvent, RunEvent, ServerEvent } from '../../workflow/events.ts';
 import type { Hold } from '../../workflow/hold.ts';
 import { paint, type Style } from './paint.ts';
-import { clean, clockSeconds, day, pad, plural, widthOf, wrap, type View } from './text.ts';
+import { clean, clockSeconds, day, pad, plural, shortCommit, widthOf, wrap, type View } from './text.ts';
 
 export function renderHistory(entries: readonly HistoryEntry[], view: View): string {
   if (entries.length === 0) return 'nothing is written yet';
@@ -109,9 +109,10 @@ function describe(event: JournalEvent, timeZone: string): string {
 function describeRun(event: RunEvent, timeZone: string): string {
   switch (event.kind) {
     case 'runCreated': {
-      const { plan, playbook, startedBy, servers, waves } = event.definition;
+      const { plan, playbook, startedBy, servers, waves, commit } = event.definition;
       const size = `${plural(servers.length, 'server')} in ${plural(waves.length, 'wave')}`;
-      return `run of ${plan} (${playbook}) created by ${startedBy}: ${size}`;
+      const from = commit === undefined ? '' : ` from commit ${shortCommit(commit)}`;
+      return `run of ${plan} (${playbook})${from} created by ${startedBy}: ${size}`;
     }
     case 'waveStarted':
       return `wave ${event.wave + 1} started`;

@@ -10,6 +10,7 @@ import {
   fit,
   pad,
   plural,
+  shortCommit,
   table,
   widthOf,
   wrapSegments,
@@ -23,7 +24,9 @@ export function renderPlan(preview: PlanPreview, view: View): string {
     definition.plan,
     definition.playbook,
     plural(definition.servers.length, 'server'),
-    `documents ${definition.digest.slice(0, 7)}`,
+    definition.commit === undefined
+      ? `documents ${definition.digest.slice(0, 7)}`
+      : `commit ${shortCommit(definition.commit)}`,
   ];
   const [first = '', ...rest] = wrapSegments(segments.map(clean), '', view.width);
   return [

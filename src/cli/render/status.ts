@@ -18,6 +18,7 @@ import {
   fit,
   moment,
   plural,
+  shortCommit,
   table,
   wrapSegments,
   type Cell,
@@ -67,6 +68,7 @@ function headLines(run: RunView, view: View): string[] {
   const segments = [
     `run ${run.runId}`,
     titleOf(run),
+    run.commit === undefined ? '' : `commit ${shortCommit(run.commit)}`,
     ...statusSegments(run),
     `${count(done)} of ${count(total)} done`,
     failed > 0 ? `${count(failed)} failed` : '',

@@ -229,3 +229,8 @@ export function plural(value: number, one: string, many = `${one}s`): string {
 export function byName(a: string, b: string): number {
   return a.localeCompare(b, 'en', { numeric: true });
 }
+
+/** Of a Git commit as much as people read. */
+export function shortCommit(commit: string): string {
+  return clean(commit).slice(0, 7);
+}
