@@ -6,23 +6,26 @@ import type { ConditionUpdate } from '../ports/cluster.ts';
 import type { WakeUp } from '../ports/wake-ups.ts';
 import type { Lease } from '../ports/leases.ts';
 import { MaintenanceError } from '../errors/maintenance-error.ts';
-import { decideRun } from '../workflow/decide-run.ts';
+import { decideRun, type RunDecision } from '../workflow/decide-run.ts';
 import type { RunEvent } from '../workflow/events.ts';
 import { activeServers, type RunState } from '../workflow/run-state.ts';
 import { capacityOf, downServers } from './availability.ts';
 import { coordinatorSite, type EngineWorld } from './world.ts';
 import { pendingChanges, type PendingChange } from './pending.ts';
+import { Rebalancer } from './rebalancer.ts';
 import type { RunLog } from './run-log.ts';
 
 export class RunCoordinator {
   readonly #world: EngineWorld;
   readonly #log: RunLog;
+  readonly #rebalancer: Rebalancer;
   readonly #isInHand: (runId: string, server: string) => boolean;
 
   /** `isInHand`: this daemon is at work on that server already, so it need not be woken. */
   constructor(world: EngineWorld, log: RunLog, isInHand: (runId: string, server: string) => boolean) {
     this.#world = world;
     this.#log = log;
+    this.#rebalancer = new Rebalancer(world, log);
     this.#isInHand = isInHand;
   }
 
@@ -50,7 +53,7 @@ export class RunCoordinator {
       const run = await this.#log.run(runId);
       if (!run || run.ended) return undefined;
       const ends = await this.#newEnds(run);
-      const decision = ends.length > 0 ? { events: ends } : await this.#decide(run, signal);
+      const decision = ends.length > 0 ? { events: ends } : await this.#decide(run, lease, signal);
       if (decision.events.length === 0) {
         await this.#wakeServers(run);
         return decision.wakeAtMs;
@@ -73,14 +76,12 @@ export class RunCoordinator {
     }
   }
 
-  async #decide(run: RunState, signal: AbortSignal): Promise<ReturnType<typeof decideRun>> {
+  async #decide(run: RunState, lease: Lease, signal: AbortSignal): Promise<RunDecision> {
     const nowMs = this.#world.clock.nowMs();
     const view = await this.#world.cluster.view(signal);
-    const decision = decideRun(run, {
-      nowMs,
-      down: downServers(run.definition, view.nodes),
-      refuses: capacityOf(run, view),
-    });
+    const down = downServers(run.definition, view.nodes);
+    const decided = decideRun(run, { nowMs, down, refuses: capacityOf(run, view) });
+    const decision = decided.rebalancing ? await this.#rebalancer.take({ run, view, lease, signal }) : decided;
     // Before the events are written: nobody looks after a run any more once its end is in the journal.
     const isOver = decision.events.some((event) => event.kind === 'runEnded');
     await this.#markPending(pendingChanges(run, view.nodes, isOver), run, signal);

@@ -28,7 +28,7 @@ export interface AssembleInput {
 
 export function assembleRun(input: AssembleInput): RunDefinition {
   const { plan, playbook } = input;
-  const { rollout, evacuation, schedule } = plan.spec;
+  const { rollout, evacuation, schedule, rebalance } = plan.spec;
   const values = parameterValues(plan, playbook);
   const targets = selectTargets(plan, input.servers);
   if (targets.length === 0) {
@@ -54,6 +54,7 @@ export function assembleRun(input: AssembleInput): RunDefinition {
     haltAfter: { failures: haltAfter?.failures ?? 1, consecutive: haltAfter?.consecutive },
     evacuation: evacuation ?? defaultEvacuation,
     schedule: schedule && scheduleOf(schedule),
+    rebalance,
   };
 }
 

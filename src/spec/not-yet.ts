@@ -24,7 +24,6 @@ const table: readonly NotYet[] = [
     where: 'spec.silences',
     hint: 'take it out and set the silence in Alertmanager by hand',
   },
-  { kind: 'MaintenancePlan', where: 'spec.rebalance', hint: 'take it out; pods stay where the run has put them' },
   { kind: 'Playbook', where: '*.firmware', hint: 'take it out; call the vendor’s tool with "ssh" instead' },
   { kind: 'Playbook', where: '*.kubernetes', hint: 'take it out; call kubectl on the server with "ssh" instead' },
   { kind: 'Playbook', where: '*.prometheus', hint: 'take it out; ask Prometheus with curl in an "ssh" step instead' },

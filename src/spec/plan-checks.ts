@@ -167,6 +167,15 @@ function checkEvacuation({ source, value }: Plan): Problem[] {
   return problems;
 }
 
+/** A restart would be a second move, so a plan that moves nothing alive never brings anything back. */
+function checkRebalance({ source, value }: Plan): Problem[] {
+  const { rebalance, evacuation } = value.spec;
+  const prefers = [evacuation?.prefer ?? ['live'], ...(evacuation?.rules ?? []).map((rule) => rule.prefer ?? [])];
+  if (rebalance?.policy !== 'return' || prefers.some((ways) => ways.includes('live'))) return [];
+  const message = '"return" moves pods only alive, and "evacuation" never does: nothing will go back';
+  return [source.problemAt(['spec', 'rebalance', 'policy'], { severity: 'warning', message })];
+}
+
 export function checkPlan(plan: Plan, surroundings: Surroundings): Problem[] {
   return [
     ...checkPlaybookName(plan, surroundings),
@@ -175,5 +184,6 @@ export function checkPlan(plan: Plan, surroundings: Surroundings): Problem[] {
     ...checkSchedule(plan),
     ...checkRollout(plan),
     ...checkEvacuation(plan),
+    ...checkRebalance(plan),
   ];
 }

@@ -68,6 +68,24 @@ const Rollout = z.strictObject({
   haltAfter: z.strictObject({ failures: z.int().min(1).optional(), consecutive: z.int().min(1).optional() }).optional(),
 });
 
+/**
+ * After the last wave. `spread`: evens out what the servers of the run are asked for; `return`: pods go back alive to
+ * where the run found them; `none`: pods stay where the run has put them.
+ */
+const Rebalance = z
+  .strictObject({
+    policy: z.enum(['spread', 'return', 'none']),
+    maxMoves: z.int().min(1).max(1_000).optional(),
+    /** For all of it; what is under way then goes on to its end. */
+    timeout: Duration.optional(),
+  })
+  .transform(({ policy, maxMoves, timeout }) => ({
+    policy,
+    maxMoves: maxMoves ?? 20,
+    timeoutMs: timeout ?? 30 * minuteMs,
+  }));
+export type RebalancePolicy = z.infer<typeof Rebalance>;
+
 const Window = z.strictObject({
   opens: z.string().meta({
     description: 'A cron line: minute, hour, day of the month, month, weekday, in the time zone of the window',
@@ -119,6 +137,7 @@ export const MaintenancePlan = z.strictObject({
     schedule: Schedule.optional(),
     rollout: Rollout.optional(),
     evacuation: Evacuation.optional(),
+    rebalance: Rebalance.optional(),
   }),
 });
 export type MaintenancePlan = z.infer<typeof MaintenancePlan>;

@@ -17,8 +17,8 @@ import {
   type PodMover,
 } from '../ports/movers.ts';
 import type { Hold } from '../workflow/hold.ts';
-import type { Move, MoveStage } from '../workflow/move-state.ts';
-import { lengthText, type StepContext } from './step.ts';
+import type { Move, MoveEvent, MoveStage } from '../workflow/move-state.ts';
+import { lengthText, type MovesContext } from './step.ts';
 import { isLiveMover } from './ways.ts';
 
 /** Numbers that only grew are written down this seldom: the journal is for going on, not for watching. */
@@ -32,21 +32,27 @@ export interface Chosen {
   readonly bytesPerSecondMax?: number | undefined;
 }
 
-export function unfinishedMoves(context: StepContext): Move[] {
+type MoveStarted = Extract<MoveEvent, { kind: 'moveStarted' }>;
+
+export function unfinishedMoves(context: MovesContext): Move[] {
   return Object.values(context.state.moves).filter((move) => !move.result);
 }
 
 /** Written down before anything is done. */
-export async function beginMove(context: StepContext, view: ClusterView, pod: PodView, chosen: Chosen): Promise<void> {
+export async function beginMove(context: MovesContext, view: ClusterView, pod: PodView, chosen: Chosen): Promise<void> {
+  await context.record(moveOrder(context, view, pod, chosen));
+}
+
+export function moveOrder(context: MovesContext, view: ClusterView, pod: PodView, chosen: Chosen): MoveStarted {
   const { mover, target, assessment, bytesPerSecondMax } = chosen;
   const { promise, predictedMs, timeoutMs } = assessment;
   const budgets = budgetsOf(pod, view.budgets).map(podKey).sort();
   const order = { id: newMoveId(context, pod), mover: mover.name, target, promise, predictedMs, timeoutMs };
-  await context.record({ kind: 'moveStarted', pod: refOf(pod), ...order, budgets, bytesPerSecondMax });
+  return { kind: 'moveStarted', pod: refOf(pod), ...order, budgets, bytesPerSecondMax };
 }
 
 /** The position in the journal makes it unique, also between the tries with one pod. */
-function newMoveId({ definition, server, state }: StepContext, pod: PodView): string {
+function newMoveId({ definition, server, state }: MovesContext, pod: PodView): string {
   const hash = createHash('sha256').update(`${definition.runId}/${server.name}/${state.version}/${pod.uid}`);
   const name = pod.name.slice(0, 36).replace(/[^a-z0-9]+$/, '');
   return `pitcrew-${name}-${hash.digest('hex').slice(0, 12)}`;
@@ -57,7 +63,7 @@ function refOf({ namespace, name, uid }: PodRef): PodRef {
 }
 
 /** Returns what the pod waits for, if it does. */
-export async function advanceMove(context: StepContext, view: ClusterView, move: Move): Promise<Hold | undefined> {
+export async function advanceMove(context: MovesContext, view: ClusterView, move: Move): Promise<Hold | undefined> {
   const mover = moverOf(context, move);
   const { signal } = context;
   const commit = (): Promise<void> => recordCommit(context, move.pod);
@@ -65,14 +71,14 @@ export async function advanceMove(context: StepContext, view: ClusterView, move:
   return (await recordProgress(context, move, progress)) ?? (await giveUpLate(context, move, mover));
 }
 
-function moverOf(context: StepContext, { mover, pod }: Move): PodMover {
+function moverOf(context: MovesContext, { mover, pod }: Move): PodMover {
   const found = context.movers[mover as MoverName];
   if (found) return found;
   const message = `${podKey(pod)} is being moved by ${mover}, which this daemon does not have`;
   throw new MaintenanceError('evacuation/mover', 'halt', message);
 }
 
-function orderOf(context: StepContext, move: Move): MoveOrder {
+function orderOf(context: MovesContext, move: Move): MoveOrder {
   const { id, pod, target, startedMs, bytesPerSecondMax } = move;
   const promise = movePromises.find((candidate) => candidate === move.promise) ?? 'nothing: restart';
   // The latest word: a commit may have been written down since this move was looked at.
@@ -82,11 +88,11 @@ function orderOf(context: StepContext, move: Move): MoveOrder {
   return { id, pod, source, target, promise, startedMs, timeoutMs, bytesPerSecondMax, isCommitted };
 }
 
-async function recordCommit(context: StepContext, pod: PodRef): Promise<void> {
+async function recordCommit(context: MovesContext, pod: PodRef): Promise<void> {
   if (!context.state.moves[pod.uid]?.isCommitted) await context.record({ kind: 'moveCommitted', pod: refOf(pod) });
 }
 
-async function recordProgress(context: StepContext, move: Move, progress: MoveProgress): Promise<Hold | undefined> {
+async function recordProgress(context: MovesContext, move: Move, progress: MoveProgress): Promise<Hold | undefined> {
   const pod = refOf(move.pod);
   switch (progress.kind) {
     case 'queued':
@@ -117,7 +123,7 @@ async function recordProgress(context: StepContext, move: Move, progress: MovePr
 }
 
 /** A promise that was not kept is said aloud; it cannot be mended any more. */
-function warnOfLess(context: StepContext, { pod, mover, promise }: Move, kept: string, because: string): void {
+function warnOfLess(context: MovesContext, { pod, mover, promise }: Move, kept: string, because: string): void {
   if (rankOf(kept) <= rankOf(promise)) return;
   context.logger.warn({ pod: podKey(pod), mover, promise, kept, because }, 'a pod kept less than was promised');
 }
@@ -127,7 +133,7 @@ function rankOf(promise: string): number {
 }
 
 /** Only of live moves: restarts are over in a moment, and the hold tells what they wait for. */
-async function recordStage(context: StepContext, move: Move, stage: Omit<MoveStage, 'atMs'>): Promise<void> {
+async function recordStage(context: MovesContext, move: Move, stage: Omit<MoveStage, 'atMs'>): Promise<void> {
   if (!isLiveMover(move.mover)) return;
   const before = context.state.moves[move.pod.uid]?.stage;
   const isSamePhase = before?.phase === stage.phase;
@@ -137,7 +143,7 @@ async function recordStage(context: StepContext, move: Move, stage: Omit<MoveSta
 }
 
 /** A move that takes longer than its memory explains is given up, as long as there is a way back. */
-async function giveUpLate(context: StepContext, { pod }: Move, mover: PodMover): Promise<Hold | undefined> {
+async function giveUpLate(context: MovesContext, { pod }: Move, mover: PodMover): Promise<Hold | undefined> {
   const move = context.state.moves[pod.uid];
   if (!move || move.result || move.isCommitted || move.timeoutMs === 0) return undefined;
   const takenMs = context.clock.nowMs() - move.startedMs;
@@ -154,10 +160,14 @@ async function giveUpLate(context: StepContext, { pod }: Move, mover: PodMover):
  *
  * @throws `evacuation/mover`: wait while such a move is under way, halt once it takes longer than it was given
  */
-export async function callBackMove(context: StepContext, view: ClusterView, move: Move): Promise<void> {
+export async function callBackMove(
+  context: MovesContext,
+  view: ClusterView,
+  move: Move,
+  because = 'the evacuation was called back',
+): Promise<void> {
   const mover = moverOf(context, move);
   const pod = refOf(move.pod);
-  const because = 'the evacuation was called back';
   const answer = await mover.cancel(orderOf(context, move), context.signal);
   if (answer === 'cancelled') {
     await context.record({ kind: 'moveFinished', pod, result: 'rolledBack', because });

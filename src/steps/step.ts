@@ -13,6 +13,7 @@ import type { Shell } from '../ports/shell.ts';
 import type { RunDefinition, RunServer } from '../workflow/definition.ts';
 import type { Evidence, ServerEvent } from '../workflow/events.ts';
 import type { Hold } from '../workflow/hold.ts';
+import type { MoveEvent } from '../workflow/move-state.ts';
 import type { ServerState } from '../workflow/server-state.ts';
 
 export type StepResult =
@@ -21,6 +22,20 @@ export type StepResult =
   | { readonly kind: 'working'; readonly againMs: number }
   /** Cannot go on now, and the reason is shown to people. Counts as no failure. */
   | { readonly kind: 'waiting'; readonly hold: Hold; readonly againMs: number };
+
+/** What making moves needs: on a server of a run, or after the run. */
+export interface MovesContext {
+  readonly definition: RunDefinition;
+  /** The one that the pods leave. */
+  readonly server: Pick<RunServer, 'name' | 'node'>;
+  readonly state: Pick<ServerState, 'version' | 'moves'>;
+  readonly movers: Readonly<Partial<Record<MoverName, PodMover>>>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  /** When it returns the events are safe. */
+  record(...events: MoveEvent[]): Promise<void>;
+}
 
 export interface StepContext {
   readonly definition: RunDefinition;

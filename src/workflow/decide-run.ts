@@ -4,6 +4,7 @@
  * Pure. It never touches a server; it hands out places, and a server without a place does nothing.
  */
 import { admit, queuesOf, sayRefusal, type Places, type Refusal, type Refuses } from './admission.ts';
+import { isRebalancing } from './decide-rebalance.ts';
 import type { RunServer } from './definition.ts';
 import type { RunEvent } from './events.ts';
 import { isSameHold, noHold, type Hold } from './hold.ts';
@@ -24,10 +25,15 @@ export interface RunDecision {
   readonly events: readonly RunEvent[];
   /** When to look again by itself, at the latest; undefined: only when something happens. */
   readonly wakeAtMs?: number | undefined;
+  /** The waves are over, and the rebalancing has the word (`decide-rebalance.ts`). */
+  readonly rebalancing?: true | undefined;
 }
 
 export function decideRun(state: RunState, observation: RunObservation): RunDecision {
   if (state.ended) return { events: [] };
+  if (isRebalancing(state)) return { events: [], rebalancing: true };
+  // Every server has had its end by then: a stop has only cut the rebalancing short.
+  if (state.rebalance?.ended) return { events: [endOf('done', '')] };
   const active = activeServers(state);
   if (state.stoppedBy !== undefined) {
     return active.length > 0 ? { events: [] } : { events: [endOf('undone', stopReason(state))] };
@@ -69,7 +75,8 @@ function finishWave(state: RunState, wave: number, { nowMs }: RunObservation): R
   const status = state.waves[wave];
   const finished: RunEvent = { kind: 'waveFinished', wave };
   const isLast = wave === state.definition.waves.length - 1;
-  if (isLast || !plan || !status) return { events: [finished, endOf('done', '')] };
+  const isRebalanced = (state.definition.rebalance?.policy ?? 'none') !== 'none';
+  if (isLast || !plan || !status) return { events: isRebalanced ? [finished] : [finished, endOf('done', '')] };
   if (plan.soakMs > 0 && status.kind !== 'soaking' && status.kind !== 'awaitingApproval') {
     const untilMs = nowMs + plan.soakMs;
     const hold: Hold = { kind: 'waiting', for: 'soak', text: `wave ${wave + 1} soaks` };

@@ -3,7 +3,7 @@
  * through. It is stored whole in the journal, so that an edit of a document changes the next run and never this one.
  */
 import type { Schedule } from '../schedule/schedule.ts';
-import type { EvacuationPolicy } from '../spec/plan.ts';
+import type { EvacuationPolicy, RebalancePolicy } from '../spec/plan.ts';
 import type { InventoryServer } from '../spec/inventory.ts';
 import type { Action, Check, Rung } from '../spec/playbook.ts';
 
@@ -114,6 +114,8 @@ export interface RunDefinition {
   readonly evacuation: EvacuationPolicy;
   /** When servers may start, and how long one is said to take; left out: at any time. */
   readonly schedule?: Schedule | undefined;
+  /** What happens to the pods after the last wave; left out: they stay where they are. */
+  readonly rebalance?: RebalancePolicy | undefined;
   /** Only for `return`: the run whose cordon is lifted, because that run left the server cordoned on purpose. */
   readonly lifts?: string | undefined;
 }

@@ -36,6 +36,8 @@ export interface Move {
   /** What it has really kept, and where it is now, of a move that is done. */
   readonly kept?: string | undefined;
   readonly node?: string | undefined;
+  /** The pod that it is now. */
+  readonly newUid?: string | undefined;
   readonly freezeMs?: number | undefined;
   /** Tries with this pod in this run that did not work out, oldest first. */
   readonly tries: readonly Try[];
@@ -74,6 +76,6 @@ function finished(move: Move, event: Extract<MoveEvent, { kind: 'moveFinished' }
   const { result, because, evidence } = event;
   const { mover, target } = move;
   const tries = result === 'done' ? move.tries : [...move.tries, { mover, target, result }];
-  const { kept, node, freezeMs } = evidence ?? {};
-  return { ...move, result, because, kept, node, freezeMs, stage: undefined, tries };
+  const { kept, node, uid: newUid, freezeMs } = evidence ?? {};
+  return { ...move, result, because, kept, node, newUid, freezeMs, stage: undefined, tries };
 }

@@ -5,6 +5,7 @@ import { InvariantError, unreachable } from '../errors/maintenance-error.ts';
 import type { RunDefinition } from './definition.ts';
 import type { Outcome, RunEvent } from './events.ts';
 import { noHold, type Hold } from './hold.ts';
+import { applyRebalanceEvent, type RebalanceState } from './rebalance-state.ts';
 
 type WaveStatus =
   | { readonly kind: 'pending' }
@@ -34,6 +35,8 @@ export interface RunState {
   readonly pausedBy?: string | undefined;
   readonly stoppedBy?: string | undefined;
   readonly hold: Hold;
+  /** From its beginning on, after the last wave. */
+  readonly rebalance?: RebalanceState | undefined;
   readonly ended?: ServerEnd | undefined;
 }
 
@@ -141,6 +144,15 @@ function applyKind(state: RunState, event: RunEvent, atMs: number, version: numb
       return { ...withWave(state, event.wave, { kind: 'finished' }), hold: noHold };
     case 'runHoldChanged':
       return { ...state, hold: event.hold };
+    case 'rebalanceStarted':
+    case 'rebalanceMoveStarted':
+    case 'rebalanceMoveChanged':
+    case 'rebalanceMeasured':
+    case 'rebalanceEnded': {
+      const isAfterWaves = state.waves.every((wave) => wave.kind === 'finished') && !state.ended;
+      const rebalance = isAfterWaves ? applyRebalanceEvent(state.rebalance, event, atMs) : undefined;
+      return rebalance ? { ...state, rebalance } : illegal(state, event);
+    }
     case 'runEnded':
       if (state.ended) illegal(state, event);
       return { ...state, ended: { outcome: event.outcome, reason: event.reason, atMs }, hold: noHold };
@@ -149,7 +161,12 @@ function applyKind(state: RunState, event: RunEvent, atMs: number, version: numb
     case 'paused':
       return { ...state, pausedBy: event.by };
     case 'resumed':
-      return { ...state, pausedBy: undefined };
+      // A pause may be long, and must not eat up the time that the rebalancing has.
+      return {
+        ...state,
+        pausedBy: undefined,
+        rebalance: state.rebalance && { ...state.rebalance, sinceMs: atMs },
+      };
     case 'stopRequested':
       return { ...state, stoppedBy: event.by };
     case 'retryRequested':

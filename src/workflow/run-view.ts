@@ -4,7 +4,7 @@
  */
 import type { Phase, Purpose } from './definition.ts';
 import type { Hold } from './hold.ts';
-import type { Outcome } from './events.ts';
+import type { Outcome, Spread } from './events.ts';
 
 export interface ServerRow {
   readonly name: string;
@@ -28,6 +28,22 @@ export interface ServerRow {
   readonly phaseMs: Readonly<Partial<Record<Phase, number>>>;
   /** What is true and what was tried, oldest first, for a halted server. */
   readonly tried: readonly { readonly atMs: number; readonly text: string }[];
+}
+
+/** What has become of the pods after the last wave. */
+export interface RebalanceView {
+  readonly policy: 'spread' | 'return';
+  readonly before: Spread;
+  /** The latest measurement; after the end the one at the end. */
+  readonly now: Spread;
+  readonly moved: number;
+  readonly failed: number;
+  readonly movesMax: number;
+  /** One line for a person; empty where nothing is under way. */
+  readonly doing: string;
+  readonly hasEnded: boolean;
+  /** Why it has ended; empty while it goes on, and where there was nothing more to do. */
+  readonly reason: string;
 }
 
 export type RunStatus = 'running' | 'paused' | 'stopping' | Outcome;
@@ -55,6 +71,7 @@ export interface RunView {
     readonly skipped: number;
   };
   readonly podsMoved: number;
+  readonly rebalance?: RebalanceView | undefined;
   /** Predicted end, from the time that finished servers took; undefined until one has finished. */
   readonly endsAboutMs?: number | undefined;
   readonly servers: readonly ServerRow[];

@@ -1,7 +1,8 @@
 /** From folded states to what people are shown. Pure; the words are chosen here, the layout is the CLI's. */
 import type { ProgramStep, RunServer } from './definition.ts';
 import type { RunState } from './run-state.ts';
-import type { RunStatus, RunView, ServerRow } from './run-view.ts';
+import { openMove, type RebalanceMove } from './rebalance-state.ts';
+import type { RebalanceView, RunStatus, RunView, ServerRow } from './run-view.ts';
 import type { ServerState } from './server-state.ts';
 
 export function viewRun(run: RunState, servers: ReadonlyMap<string, ServerState>, nowMs: number): RunView {
@@ -30,6 +31,7 @@ export function viewRun(run: RunState, servers: ReadonlyMap<string, ServerState>
       active: rows.filter((row) => row.startedMs !== undefined && row.endedMs === undefined).length,
     },
     podsMoved: rows.reduce((sum, row) => sum + row.pods.moved, 0),
+    rebalance: viewRebalance(run),
     endsAboutMs: run.ended || isWaitingForWindow(run) ? undefined : predictEnd(run, rows, nowMs),
     servers: rows,
   };
@@ -44,6 +46,30 @@ function statusOf(run: RunState): RunStatus {
   if (run.ended) return run.ended.outcome;
   if (run.stoppedBy !== undefined) return 'stopping';
   return run.pausedBy === undefined ? 'running' : 'paused';
+}
+
+function viewRebalance({ definition, rebalance }: RunState): RebalanceView | undefined {
+  const policy = definition.rebalance?.policy;
+  if (!rebalance || policy === undefined || policy === 'none') return undefined;
+  const { before, now, moves, ended } = rebalance;
+  const open = ended ? undefined : openMove(rebalance);
+  return {
+    policy,
+    before,
+    now,
+    moved: moves.filter(({ move }) => move.result === 'done').length,
+    failed: moves.filter(({ move }) => move.result !== 'done' && move.result !== undefined).length,
+    movesMax: definition.rebalance?.maxMoves ?? 0,
+    doing: open ? describeRebalanceMove(open) : '',
+    hasEnded: ended !== undefined,
+    reason: ended?.reason ?? '',
+  };
+}
+
+function describeRebalanceMove({ move, from, to }: RebalanceMove): string {
+  const { pod, mover, result } = move;
+  const name = `${pod.namespace}/${pod.name}`;
+  return result === undefined ? `${name} from ${from} to ${to} (${mover})` : `settling after ${name}`;
 }
 
 function viewServer(run: RunState, server: RunServer, state: ServerState | undefined): ServerRow {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { renderChanges } from '../../src/cli/render/changes.ts';
 import { renderDoctor } from '../../src/cli/render/doctor.ts';
 import { renderHistory, renderOutput } from '../../src/cli/render/history.ts';
 import { renderExplanation, renderPlan } from '../../src/cli/render/plan.ts';
@@ -6,6 +7,7 @@ import { renderRuns } from '../../src/cli/render/runs.ts';
 import { renderServers } from '../../src/cli/render/servers.ts';
 import { renderStatus } from '../../src/cli/render/status.ts';
 import { clean, duration, fit, pad, table, widthOf, wrap, type View } from '../../src/cli/render/text.ts';
+import type { RunView } from '../../src/workflow/run-view.ts';
 import { minutesMs, runView, serverRow } from '../api/views.ts';
 import { busyRun, findings, haltedRun, history, nowMs, preview, servers } from './samples.ts';
 
@@ -71,6 +73,34 @@ describe('status', () => {
     const text = renderStatus(runView({ runId: 'r1', status, hold, counts: { ...busyRun.counts, done: 0 } }), view);
     expect(text.split('\n').at(-1)).toBe(line);
     expect(text.startsWith(status === 'paused' ? 'run r1 · weekly-kernel · PAUSED · 0 of' : 'run r1')).toBe(true);
+  });
+
+  it('tells of the rebalancing: points before and now, moves, what is under way, why it ended', () => {
+    const rebalance = {
+      policy: 'spread',
+      before: { points: 62.3 },
+      now: { points: 38 },
+      moved: 3,
+      failed: 0,
+      movesMax: 20,
+      doing: 'shop/web-1 from rack1-01 to rack2-02 (surge)',
+      hasEnded: false,
+      reason: '',
+    } as const;
+    const last = (run: RunView): string | undefined =>
+      renderStatus(run, { ...view, width: 120 })
+        .split('\n')
+        .at(-1);
+    const running = runView({ rebalance });
+    expect(last(running)).toBe(
+      ' rebalancing: before 62 points · now 38 points · 3 of at most 20 moves · shop/web-1 from rack1-01 to rack2-02 (surge)',
+    );
+    const ended = { ...rebalance, now: { points: 14 }, moved: 7, failed: 1, doing: '', hasEnded: true };
+    const done = runView({ status: 'done', endedMs: nowMs, rebalance: { ...ended, reason: 'stopped by ann' } });
+    expect(last(done)).toBe(' rebalanced: before 62 points · after 14 points · 7 moves · 1 failed · stopped by ann');
+    const lines = renderChanges(running, done, view).map((line) => line.slice('00:00:00  '.length));
+    expect(lines).toContain('rebalanced · before 62 points · after 14 points · 7 moves · 1 failed: stopped by ann');
+    expect(renderChanges(running, running, view)).toEqual([]);
   });
 
   it('says an error once, also where the engine’s own words hold it, and of an ended server its reason', () => {

@@ -6,7 +6,9 @@
  * at, so that a check that never looked fails.
  */
 import { numberAt, recordAt, textAt } from '../../src/cluster/json.ts';
+import { parsePod } from '../../src/cluster/parse.ts';
 import type { NodeView } from '../../src/cluster/node.ts';
+import { templateHashLabel } from '../../src/cluster/released.ts';
 import { judgePod } from '../../src/evacuation/verdict.ts';
 import type { Bmc } from '../../src/ports/bmc.ts';
 import type { Cluster, ClusterView } from '../../src/ports/cluster.ts';
@@ -168,9 +170,26 @@ export class Checker {
         const node = this.simulation.world.api.store.get(kinds.pods, namespace, name)?.spec.nodeName;
         if (node === undefined) return;
         this.#holdsLease(daemon, node, `eviction of ${name}`);
-        this.#holdsNodeLease(this.records.runOf(node), node, `eviction of ${name}`);
+        const run = this.records.runOf(node);
+        if (run?.rebalance) this.#checkRebalancing(run, { uid, name, namespace });
+        else this.#holdsNodeLease(run, node, `eviction of ${name}`);
       },
     });
+  }
+
+  /** From a server in service: only what was written down, may be restarted, and was not moved by this run before. */
+  #checkRebalancing(run: RunRecord, pod: { uid: string; name: string; namespace: string }): void {
+    const object = this.simulation.world.api.store.get(kinds.pods, pod.namespace, pod.name);
+    if (!object) return;
+    const seen = parsePod(object);
+    const isIntended = run.rebalance?.open === pod.uid;
+    this.look('6 moved once', isIntended, () => `${pod.name} is evicted after the run, and no intent says so`);
+    this.look('6 moved once', seen.createdMs < run.firstMoveMs, () => `${pod.name} was moved before, and is restarted`);
+    // A surge has taken it out of its ReplicaSet by now.
+    const owner = seen.owner ?? (seen.labels[templateHashLabel] && { kind: 'ReplicaSet', name: '', uid: '' });
+    const verdict = judgePod({ ...seen, owner: owner || undefined }, [], run.definition.evacuation);
+    const mayRestart = verdict.kind === 'moves' && verdict.ways.some((way) => way !== 'live');
+    this.look('3 protected pods', mayRestart, () => `${pod.name} is restarted to even out servers: ${verdict.kind}`);
   }
 
   async #checkBudget(node: string, runId: string): Promise<void> {

@@ -17,10 +17,22 @@ export async function checkEnd(checker: Checker): Promise<void> {
   }
 }
 
-function checkRun({ look }: Checker, { definition, ended }: RunRecord): void {
+function checkRun(checker: Checker, run: RunRecord): void {
+  const { look } = checker;
+  const { definition, ended } = run;
+  checkRebalance(checker, run);
   look('9 ends and owners', ended !== undefined, () => `run ${definition.runId} has not ended`);
   const isExplained = ended?.outcome === 'done' || ended?.reason !== '';
   look('9 ends and owners', isExplained, () => `run ${definition.runId} ended without a reason`);
+}
+
+/** It is over with its run, and has moved no more than the plan allows, and no pod twice. */
+function checkRebalance({ look }: Checker, { definition, rebalance }: RunRecord): void {
+  if (!rebalance) return;
+  const { uids, hasEnded } = rebalance;
+  look('9 ends and owners', hasEnded, () => `the rebalancing of ${definition.runId} has not ended`);
+  const isOnce = new Set(uids).size === uids.length && uids.length <= (definition.rebalance?.maxMoves ?? 0);
+  look('6 moved once', isOnce, () => `the rebalancing of ${definition.runId} moved ${uids.join(', ')}`);
 }
 
 /** Who is written on a cordoned node is a run that left it so; a mark is gone with its run. */

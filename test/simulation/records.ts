@@ -30,6 +30,17 @@ export interface RunRecord {
   readonly servers: Map<string, ServerRecord>;
   firstAdmittedMs: number | undefined;
   ended: { readonly outcome: Outcome; readonly reason: string } | undefined;
+  /** When the run first moved a pod: what is younger may be the replacement of one that it has moved. */
+  firstMoveMs: number;
+  /** From the beginning of the rebalancing on. */
+  rebalance: RebalanceRecord | undefined;
+}
+
+interface RebalanceRecord {
+  readonly uids: string[];
+  /** The move that was begun and is not through. */
+  open: string | undefined;
+  hasEnded: boolean;
 }
 
 function emptyRecord(): ServerRecord {
@@ -64,11 +75,14 @@ export class Records {
           servers,
           firstAdmittedMs: undefined,
           ended: undefined,
+          firstMoveMs: Number.POSITIVE_INFINITY,
+          rebalance: undefined,
         });
         continue;
       }
       const run = this.#runs.get(stream.runId);
       if (!run) throw new Error(`an entry of ${stream.runId} before its beginning`);
+      if (event.kind === 'moveStarted') run.firstMoveMs = Math.min(run.firstMoveMs, atMs);
       const server = stream.server === undefined ? undefined : run.servers.get(stream.server);
       if (server === undefined) noteRunEvent(run, event as RunEvent, atMs);
       else noteServerEvent(server, event as ServerEvent);
@@ -125,6 +139,20 @@ function noteRunEvent(run: RunRecord, event: RunEvent, atMs: number): void {
       server.admitted = false;
       return;
     }
+    case 'rebalanceStarted':
+      run.rebalance = { uids: [], open: undefined, hasEnded: false };
+      return;
+    case 'rebalanceMoveStarted':
+      run.rebalance?.uids.push(event.move.pod.uid);
+      if (run.rebalance) run.rebalance.open = event.move.pod.uid;
+      run.firstMoveMs = Math.min(run.firstMoveMs, atMs);
+      return;
+    case 'rebalanceMoveChanged':
+      if (run.rebalance && event.change.kind === 'moveFinished') run.rebalance.open = undefined;
+      return;
+    case 'rebalanceEnded':
+      if (run.rebalance) run.rebalance.hasEnded = true;
+      return;
     case 'runEnded':
       run.ended = { outcome: event.outcome, reason: event.reason };
       return;

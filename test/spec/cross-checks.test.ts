@@ -217,3 +217,22 @@ describe('evacuation rules say something about some pods', () => {
     expect(problemsIn({ plan: `${plan}  evacuation: { rules: [ ${rule} ] }\n` })).toEqual([`plan.yaml:${problem}`]);
   });
 });
+
+describe('a rebalancing that could never move anything', () => {
+  const returning = '  rebalance: { policy: return }\n';
+  const neverAlive = '  evacuation: { prefer: [ surge, evict ] }\n';
+
+  test('is warned of: pods go back only alive', () => {
+    expect(problemsIn({ plan: plan + neverAlive + returning })).toEqual([
+      'plan.yaml:8:24  warning: "return" moves pods only alive, and "evacuation" never does: nothing will go back',
+    ]);
+  });
+
+  test('is none where something may move alive', () => {
+    const rule = '{ match: { namespaces: [ a ] }, prefer: [ live ] }';
+    const someAlive = neverAlive.replace(' }', `, rules: [ ${rule} ] }`);
+    expect(problemsIn({ plan: plan + returning })).toEqual([]);
+    expect(problemsIn({ plan: plan + someAlive + returning })).toEqual([]);
+    expect(problemsIn({ plan: `${plan}${neverAlive}  rebalance: { policy: spread, timeout: 10m }\n` })).toEqual([]);
+  });
+});

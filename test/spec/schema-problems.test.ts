@@ -48,7 +48,10 @@ describe('a plan says where it is wrong', () => {
   const lines: [line: string, problem: string][] = [
     ['rollout: { maxUnavailible: 1 }', '7:14  unknown key "maxUnavailible", did you mean "maxUnavailable"?'],
     ['targts: {}', '7:3  unknown key "targts", did you mean "targets"?'],
-    ['zebra: 1', '7:3  unknown key "zebra"; known here: playbook, parameters, targets, schedule, rollout, evacuation'],
+    [
+      'zebra: 1',
+      '7:3  unknown key "zebra"; known here: playbook, parameters, targets, schedule, rollout, evacuation, rebalance',
+    ],
     [
       'rollout: { maxUnavailable: 101% }',
       '7:30  "maxUnavailable" must be a whole number of servers, or a percentage between "0%" and "100%", not "101%"',
@@ -92,10 +95,10 @@ describe('a plan says where it is wrong', () => {
       'silences: {}',
       '7:3  this version does not act on "silences" yet; take it out and set the silence in Alertmanager by hand',
     ],
-    [
-      'rebalance: { policy: none }',
-      '7:3  this version does not act on "rebalance" yet; take it out; pods stay where the run has put them',
-    ],
+    ['rebalance: {}', '7:3  "policy" is missing in "rebalance"'],
+    ['rebalance: { policy: even }', '7:24  "policy" must be "spread", "return" or "none", not "even"'],
+    ['rebalance: { policy: spread, maxMoves: 0 }', '7:42  "maxMoves" must be at least 1, not 0'],
+    ['rebalance: { policy: spread, moves: 3 }', '7:32  unknown key "moves"; known here: policy, maxMoves, timeout'],
   ];
   test.each(lines)('%s', (line, problem) => {
     expect(problemsIn({ plan: `${plan}  ${line}\n` })).toEqual([`plan.yaml:${problem}`]);

@@ -29,7 +29,7 @@ test('a key that stands twice is an error at the second one, and the rest is jud
   const twice = `${plan}  playbook: reboot-only\n  zebra: 1\n`;
   expect(problemsIn({ plan: twice })).toEqual([
     'plan.yaml:7:3  key "playbook" stands here twice; keep one of them',
-    'plan.yaml:8:3  unknown key "zebra"; known here: playbook, parameters, targets, schedule, rollout, evacuation',
+    'plan.yaml:8:3  unknown key "zebra"; known here: playbook, parameters, targets, schedule, rollout, evacuation, rebalance',
   ]);
 });
 

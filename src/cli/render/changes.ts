@@ -1,6 +1,6 @@
 /** What changed between two looks at a run, one line per change: what a log of a watch shows. Pure. */
-import type { RunView, ServerRow } from '../../workflow/run-view.ts';
-import { isEnded, isActive, titleOf, whatOf } from './status.ts';
+import type { RebalanceView, RunView, ServerRow } from '../../workflow/run-view.ts';
+import { isEnded, isActive, rebalanceSegments, rebalanceTitle, titleOf, whatOf } from './status.ts';
 import { byName, clean, clockSeconds, duration, type View } from './text.ts';
 
 export function renderChanges(before: RunView | undefined, after: RunView, view: View): string[] {
@@ -24,7 +24,17 @@ function runChanges(before: RunView | undefined, after: RunView): string[] {
     if (hold.kind === 'waiting') lines.push(`run waits: ${hold.text}`);
     if (hold.kind === 'blocked') lines.push(`run blocked: ${hold.by}`);
   }
-  return lines;
+  return [...lines, ...rebalanceChanges(before?.rebalance, after.rebalance)];
+}
+
+function rebalanceChanges(before: RebalanceView | undefined, after: RebalanceView | undefined): string[] {
+  if (!after || after.hasEnded === before?.hasEnded) {
+    return after && after.doing !== '' && after.doing !== before?.doing
+      ? [`${rebalanceTitle(after)}: ${after.doing}`]
+      : [];
+  }
+  const reason = after.reason === '' ? '' : `: ${after.reason}`;
+  return [`${rebalanceTitle(after)} · ${rebalanceSegments(after).join(' · ')}${reason}`];
 }
 
 function changesOf(before: ServerRow | undefined, after: ServerRow): string[] {

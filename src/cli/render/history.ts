@@ -6,7 +6,7 @@
 import type { HistoryEntry } from '../../api/client.ts';
 import { unreachable } from '../../errors/maintenance-error.ts';
 import type { OutputLine } from '../../ports/journal.ts';
-import type { Evidence, JournalEvent, RunEvent, ServerEvent } from '../../workflow/events.ts';
+import type { Evidence, JournalEvent, RunEvent, ServerEvent, Spread } from '../../workflow/events.ts';
 import type { Hold } from '../../workflow/hold.ts';
 import { paint, type Style } from './paint.ts';
 import { clean, clockSeconds, day, pad, plural, shortCommit, widthOf, wrap, type View } from './text.ts';
@@ -89,6 +89,11 @@ const runKinds = new Set<string>([
   'approvalRequested',
   'waveFinished',
   'runHoldChanged',
+  'rebalanceStarted',
+  'rebalanceMoveStarted',
+  'rebalanceMoveChanged',
+  'rebalanceMeasured',
+  'rebalanceEnded',
   'runEnded',
   'approved',
   'paused',
@@ -128,6 +133,18 @@ function describeRun(event: RunEvent, timeZone: string): string {
       return `wave ${event.wave + 1} finished`;
     case 'runHoldChanged':
       return holdText(event.hold);
+    case 'rebalanceStarted':
+      return `rebalancing: ${spreadText(event.before)}`;
+    case 'rebalanceMoveStarted':
+      return `${describeServer(event.move)}, from ${event.from} to ${event.to}`;
+    case 'rebalanceMoveChanged':
+      return describeServer(event.change);
+    case 'rebalanceMeasured':
+      return `now ${spreadText(event.spread)}`;
+    case 'rebalanceEnded': {
+      const after = event.after ? `, ${spreadText(event.after)}` : '';
+      return `rebalancing ended${after}${because(event.reason)}`;
+    }
     case 'runEnded':
       return `run ${event.outcome}${because(event.reason)}`;
     case 'approved':
@@ -188,6 +205,12 @@ function describeServer(event: ServerEvent): string {
     default:
       return unreachable(event);
   }
+}
+
+function spreadText({ points, fullest, emptiest }: Spread): string {
+  const ends =
+    fullest && emptiest ? ` (${fullest.node} ${fullest.percent} %, ${emptiest.node} ${emptiest.percent} %)` : '';
+  return `${points} points between the servers${ends}`;
 }
 
 const moveWords = {

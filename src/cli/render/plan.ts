@@ -36,6 +36,7 @@ export function renderPlan(preview: PlanPreview, view: View): string {
     ...waveTable(definition, view),
     '',
     ...podLines(pods, view),
+    ...rebalanceLine(definition, view),
     ...blockerLines(pods, view),
     ...warningLines(warnings, view),
   ].join('\n');
@@ -113,6 +114,13 @@ function podLines(pods: readonly PodPreview[], view: View): string[] {
     ...wrapSegments(summary, ' pods  ', view.width),
     ...(ways.length > 0 ? wrapSegments(ways, ' how   ', view.width) : []),
   ];
+}
+
+function rebalanceLine({ rebalance }: RunDefinition, view: View): string[] {
+  if (!rebalance || rebalance.policy === 'none') return [];
+  const what = rebalance.policy === 'spread' ? 'evens out the servers' : 'pods go back alive to where they were';
+  const limits = [`at most ${plural(rebalance.maxMoves, 'move')}`, `at most ${shortLength(rebalance.timeoutMs)}`];
+  return wrapSegments([what, ...limits], ' then  ', view.width);
 }
 
 /** Ways and how many pods go each, the most used first. */

@@ -7,7 +7,7 @@
 import { errorCodes, isErrorCode } from '../../errors/codes.ts';
 import { unreachable } from '../../errors/maintenance-error.ts';
 import type { Phase } from '../../workflow/definition.ts';
-import type { RunView, ServerRow } from '../../workflow/run-view.ts';
+import type { RebalanceView, RunView, ServerRow } from '../../workflow/run-view.ts';
 import { paint, type Style } from './paint.ts';
 import {
   byName,
@@ -33,7 +33,7 @@ export interface StatusOptions {
 }
 
 export function renderStatus(run: RunView, view: View, options: StatusOptions = {}): string {
-  const head = [...headLines(run, view), barLine(run, view), ...holdLines(run, view)];
+  const head = [...headLines(run, view), barLine(run, view), ...holdLines(run, view), ...rebalanceLines(run, view)];
   const halted = run.servers
     .filter((row) => needsPerson(run, row))
     .sort((a, b) => byName(a.name, b.name))
@@ -138,6 +138,32 @@ function holdLines(run: RunView, view: View): string[] {
     default:
       return unreachable(run.hold);
   }
+}
+
+function rebalanceLines({ rebalance }: RunView, view: View): string[] {
+  if (!rebalance) return [];
+  const segments = [...rebalanceSegments(rebalance), rebalance.doing, rebalance.reason];
+  return wrapSegments(segments.map(clean), ` ${rebalanceTitle(rebalance)}: `, view.width);
+}
+
+export function rebalanceTitle({ policy, hasEnded }: RebalanceView): string {
+  if (policy === 'return') return hasEnded ? 'returned pods' : 'returning pods';
+  return hasEnded ? 'rebalanced' : 'rebalancing';
+}
+
+/** `before 62 points`, `after 14 points`, `7 moves`. */
+export function rebalanceSegments({ before, now, moved, failed, movesMax, hasEnded }: RebalanceView): string[] {
+  const moves = hasEnded ? plural(moved, 'move') : `${count(moved)} of at most ${plural(movesMax, 'move')}`;
+  return [
+    `before ${pointsText(before.points)}`,
+    `${hasEnded ? 'after' : 'now'} ${pointsText(now.points)}`,
+    moves,
+    failed > 0 ? `${count(failed)} failed` : '',
+  ].filter((part) => part !== '');
+}
+
+function pointsText(points: number): string {
+  return plural(Math.round(points), 'point');
 }
 
 /** Those at work first, the longest in their phase on top; then what has ended, then what has not begun. */
