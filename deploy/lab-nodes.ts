@@ -1,9 +1,11 @@
 /**
- * `npm run lab:nodes`: servers as namespaces with real containers. `-- --hold` starts two of them and says how to get in, until it
- * is interrupted.
+ * `npm run lab:nodes`: the tests on servers as namespaces with real containers; `-- --campaign` does everything as often as the
+ * figures in docs/measurements.md need. `-- --hold` starts two servers and says how to get in, until it is interrupted.
  *
  * Needs root on a Linux machine; where that, or something of the kernel, is missing it says so in one line and ends with 4.
  */
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { SystemClock, SystemRandom } from '../src/adapters/system/system-clock.ts';
 import { whyNot } from '../src/lab/nodes/machine-check.ts';
@@ -38,7 +40,18 @@ async function hold(count: number): Promise<void> {
   }
 }
 
-const { values } = parseArgs({ options: { hold: { type: 'boolean' }, servers: { type: 'string', default: '2' } } });
+function runTests(isCampaign: boolean): number {
+  const env = { ...process.env, PITCREW_CAMPAIGN: isCampaign ? '1' : '' };
+  const { status } = spawnSync(process.execPath, [path.join(import.meta.dirname, 'test.mjs'), 'nodes'], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env,
+  });
+  return status ?? 1;
+}
+
+const { values } = parseArgs({
+  options: { hold: { type: 'boolean' }, campaign: { type: 'boolean' }, servers: { type: 'string', default: '2' } },
+});
 const reason = await whyNot();
 if (reason !== undefined) {
   console.error(`lab:nodes cannot run here: ${reason}`);
@@ -46,6 +59,5 @@ if (reason !== undefined) {
 } else if (values.hold === true) {
   await hold(Number(values.servers));
 } else {
-  console.error('usage: npm run lab:nodes -- --hold [--servers N]');
-  process.exitCode = 2;
+  process.exitCode = runTests(values.campaign === true);
 }

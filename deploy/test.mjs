@@ -1,5 +1,6 @@
 /**
- * Runs the tests: `fast` (what `npm test` runs) or `slow` (what CI runs after it). Ends with one plain line of counts, so that a
+ * Runs the tests: `fast` (what `npm test` runs), `slow` (what CI runs after it) or `nodes` (what
+ * `npm run lab:nodes` runs). Ends with one plain line of counts, so that a
  * run without tests cannot pass for a success.
  */
 import { spawnSync } from 'node:child_process';
@@ -11,8 +12,10 @@ const root = path.join(import.meta.dirname, '..');
 const bin = (name) => path.join(root, 'node_modules', '.bin', name);
 const layer = process.argv[2] ?? 'fast';
 const layers = {
-  fast: ['--exclude', 'test/slow/**'],
+  fast: ['--exclude', 'test/slow/**', '--exclude', 'test/nodes/**'],
   slow: ['test/slow'],
+  // One after the other: they measure, and each has a lab of its own.
+  nodes: ['test/nodes', '--no-file-parallelism'],
 };
 
 function run(title, command, args) {
@@ -50,7 +53,7 @@ function vitest(args) {
 
 const args = layers[layer];
 if (!args) {
-  console.error(`unknown layer "${layer}": fast or slow`);
+  console.error(`unknown layer "${layer}": fast, slow or nodes`);
   process.exitCode = 2;
 } else {
   const isTidy = layer === 'fast' ? tidy() : true;

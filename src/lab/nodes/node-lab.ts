@@ -16,13 +16,17 @@ import { criDefinitions, Kubelet } from './kubelet/kubelet.ts';
 import { cgroupPrefixOf, clearLeftovers, LabTrace } from './leftovers.ts';
 import { Network } from './network.ts';
 import { ensureRoot } from './root.ts';
-import { LabServer } from './server.ts';
+import { LabServer, type LabFile } from './server.ts';
 
 export interface NodeLabOptions {
   /** One server each. */
   readonly names: readonly string[];
   readonly clock: Clock;
   readonly random: Random;
+  /** What containerd calls in place of runc; for example one of these files. */
+  readonly runcBinary?: string | undefined;
+  /** Laid out on every server. */
+  readonly files?: readonly LabFile[] | undefined;
   /** Words about what takes long, and about what goes wrong on the servers. */
   readonly say: (text: string, facts?: Readonly<Record<string, string>>) => void;
 }
@@ -126,6 +130,8 @@ class Lab implements NodeLab {
         cgroupPrefix: cgroupPrefixOf(this.#trace.id),
         network: this.network,
         authorizedKey: key.public,
+        runcBinary: this.#options.runcBinary,
+        files: this.#options.files,
       });
       this.servers.set(name, server);
       this.world.api.registry.create(kinds.nodes, '', {
@@ -228,6 +234,7 @@ class Lab implements NodeLab {
           name,
           node: name,
           address: '127.0.0.1',
+          labels: { 'pitcrew.dev/live-migration': 'criu' },
           ssh: { port: this.sshPorts.get(name) },
         })),
       },

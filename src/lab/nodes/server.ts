@@ -33,6 +33,17 @@ export interface LabServerOptions {
   readonly cgroupPrefix: string;
   readonly network: Network;
   readonly authorizedKey: string;
+  /** What containerd calls in place of runc. */
+  readonly runcBinary?: string | undefined;
+  readonly files?: readonly LabFile[] | undefined;
+}
+
+/** Lies in a server before anything starts there. */
+export interface LabFile {
+  /** Absolute. */
+  readonly path: string;
+  readonly text: string;
+  readonly mode: number;
 }
 
 const readyMs = 60_000;
@@ -168,10 +179,16 @@ export class LabServer {
       await copyFile(path.join(sourceFolder, file), path.join(upper, target));
       await chmod(path.join(upper, target), mode);
     }
-    const write = async (file: string, text: string): Promise<void> => {
+    const write = async (file: string, text: string, mode = 0o600): Promise<void> => {
       await mkdir(path.dirname(path.join(upper, file)), { recursive: true });
-      await writeFile(path.join(upper, file), text, { mode: 0o600 });
+      await writeFile(path.join(upper, file), text, { mode });
     };
+    const { runcBinary, files = [] } = this.#options;
+    if (runcBinary !== undefined) {
+      const config = path.join(upper, 'etc/containerd/config.toml');
+      await writeFile(config, (await readFile(config, 'utf8')).replace('/usr/sbin/runc', runcBinary));
+    }
+    for (const { path: file, text, mode } of files) await write(file, text, mode);
     await mkdir(path.join(upper, 'root'), { recursive: true });
     await chmod(path.join(upper, 'root'), 0o700);
     await mkdir(path.join(upper, 'root/.ssh'), { recursive: true, mode: 0o700 });

@@ -3,7 +3,7 @@
  * going. What a pod has to do with it, the pod's worker decides.
  */
 import { isRecord, textAt } from '../../../cluster/json.ts';
-import type { Cri, CriContainer } from './cri.ts';
+import type { Cri, CriContainer, CriContainerStatus } from './cri.ts';
 import { startProbes, type ProbeWorld } from './probes.ts';
 import type { ContainerReport, ContainerState } from './status.ts';
 import { hookOf } from './status.ts';
@@ -17,6 +17,8 @@ const soundMs = 600_000;
 
 export interface ContainerWorld {
   readonly cri: Cri;
+  /** How long it may take to end by itself. */
+  readonly graceSeconds: number;
   nowMs(): number;
   create(container: unknown, attempt: number): Promise<string>;
   probes(containerId: string): ProbeWorld;
@@ -73,7 +75,7 @@ export class ContainerRun {
     const status = await this.#world.cri.containerStatus(latest.id);
     this.#imageRef = status.imageRef;
     if (status.state === 'running') this.#onRunning(status.startedAt);
-    else await this.#onEnd();
+    else this.#onEnd(status);
   }
 
   /** Creates and starts it. A failure is not thrown: it is its state, and the next try comes in its time. */
@@ -103,8 +105,11 @@ export class ContainerRun {
   /** Compares with what the runtime lists now. */
   async look(found: ReadonlyMap<string, CriContainer>): Promise<void> {
     if (!this.isRunning) return;
-    const now = found.get(this.#id);
-    if (now?.state !== 'running') await this.#onEnd();
+    const id = this.#id;
+    if (found.get(id)?.state === 'running') return;
+    // The list may be older than the container, and meanwhile there may be a newer one.
+    const status = await this.#world.cri.containerStatus(id).catch(() => undefined);
+    if (status?.state !== 'running' && this.#id === id && this.isRunning) this.#onEnd(status);
   }
 
   stopProbes(): void {
@@ -125,11 +130,10 @@ export class ContainerRun {
     };
   }
 
-  async #onEnd(): Promise<void> {
+  #onEnd(status: CriContainerStatus | undefined): void {
     this.stopProbes();
     this.#isReady = false;
     this.#isStarted = false;
-    const status = await this.#world.cri.containerStatus(this.#id).catch(() => undefined);
     this.#state = {
       kind: 'terminated',
       exitCode: status?.exitCode ?? 137,
@@ -158,7 +162,7 @@ export class ContainerRun {
         this.#world.wake();
       },
       // What follows is noticed as any other end.
-      onDead: () => void this.#world.cri.stopContainer(id, 30).catch(() => undefined),
+      onDead: () => void this.#world.cri.stopContainer(id, this.#world.graceSeconds).catch(() => undefined),
     };
     if (isRecord(this.container)) startProbes(this.container, this.#world.probes(id), report, this.#probing.signal);
   }

@@ -45,6 +45,7 @@ export class PodWorker {
   #failures = 0;
   #wake: (() => void) | undefined;
   #isWoken = false;
+  #isAbandoned = false;
   /** Resolves when nothing is left to do for this pod. */
   readonly done: Promise<void>;
 
@@ -85,9 +86,11 @@ export class PodWorker {
 
   /** What the runtime lists now. */
   async look(containers: ReadonlyMap<string, CriContainer>): Promise<void> {
-    const before = this.#all().filter((run) => run.isRunning).length;
-    for (const run of this.#all()) await run.look(containers);
-    if (this.#all().filter((run) => run.isRunning).length !== before) this.wake();
+    for (const run of this.#all()) {
+      const wasRunning = run.isRunning;
+      await run.look(containers);
+      if (wasRunning && !run.isRunning) this.wake();
+    }
   }
 
   wake(): void {
@@ -97,6 +100,8 @@ export class PodWorker {
 
   /** The kubelet stops; the containers run on. */
   abandon(): void {
+    this.#isAbandoned = true;
+    this.wake();
     for (const run of this.#all()) run.stopProbes();
   }
 
@@ -106,14 +111,14 @@ export class PodWorker {
 
   async #work(found: { sandboxes: readonly CriSandbox[]; containers: readonly CriContainer[] }): Promise<void> {
     await this.#adopt(found);
-    while (!this.#ending.signal.aborted) {
+    while (!this.#ending.signal.aborted && !this.#isAbandoned) {
       let waitMs = longestWaitMs;
       this.#isWoken = false;
       try {
         waitMs = await this.#sync();
         this.#failures = 0;
       } catch (error) {
-        if (this.#ending.signal.aborted) break;
+        if (this.#ending.signal.aborted || this.#isAbandoned) break;
         waitMs = failedSyncGapsMs[Math.min(this.#failures, failedSyncGapsMs.length - 1)] ?? 0;
         this.#failures += 1;
         this.#world.say('pod does not start yet', { pod: this.pod.metadata.name, error: String(error) });
@@ -121,7 +126,7 @@ export class PodWorker {
       this.#report();
       if (!this.#isWoken && !this.#ending.signal.aborted) await this.#wait(waitMs);
     }
-    await this.#finish();
+    if (!this.#isAbandoned) await this.#finish();
   }
 
   async #wait(waitMs: number): Promise<void> {
@@ -161,8 +166,7 @@ export class PodWorker {
       this.#report();
     }
     for (const run of this.#init) {
-      const { state } = run;
-      if (state.kind === 'terminated' && state.exitCode === 0) continue;
+      if (hasSucceeded(run)) continue;
       // Whether it runs or has to wait: the next one waits with it.
       return await this.#startIfDue(run, signal);
     }
@@ -193,7 +197,8 @@ export class PodWorker {
       hostIp: this.#world.server.address,
       hasSandbox: this.#sandboxId !== '',
       startTime: this.#startTime,
-      init: this.#init.map((run) => run.report(isTerminating)),
+      // An init container is ready when it is through.
+      init: this.#init.map((run) => ({ ...run.report(isTerminating), isReady: hasSucceeded(run) })),
       containers: this.#containers.map((run) => run.report(isTerminating)),
     };
     this.#world.report(this.pod.metadata.uid, (latest) => podStatus(latest, report, this.#world.now()));
@@ -257,6 +262,7 @@ export class PodWorker {
     const { cri, server } = this.#world;
     return {
       cri,
+      graceSeconds: numberAt(this.pod.spec, 'terminationGracePeriodSeconds', 30),
       nowMs: () => this.#world.nowMs(),
       wake: () => this.wake(),
       create: async (container, attempt) => {
@@ -285,4 +291,8 @@ export class PodWorker {
       }),
     };
   }
+}
+
+function hasSucceeded({ state }: ContainerRun): boolean {
+  return state.kind === 'terminated' && state.exitCode === 0;
 }

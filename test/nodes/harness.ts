@@ -1,0 +1,136 @@
+/** What the tests of the node lab share: a lab of their own, pods in it, and waiting for what has to become true. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SystemClock, SystemRandom } from '../../src/adapters/system/system-clock.ts';
+import { textAt } from '../../src/cluster/json.ts';
+import { startNodeLab, type NodeLab, type NodeLabOptions } from '../../src/lab/nodes/node-lab.ts';
+import { ClientProcess, type ClientKind } from '../../src/lab/nodes/clients/client-process.ts';
+import { ports } from '../../src/lab/nodes/workloads.ts';
+import { kinds, type Kind } from '../../src/simulator/kubernetes/kinds.ts';
+import { isPodReady, type PodObject } from '../../src/simulator/kubernetes/objects.ts';
+import type { LabServer } from '../../src/lab/nodes/server.ts';
+
+const pollMs = 20;
+/** Long enough for anything on a busy machine; what takes longer hangs. */
+const patienceMs = 25_000;
+
+export const runcRoot = '/run/containerd/runc/k8s.io';
+
+export class TestLab {
+  readonly lab: NodeLab;
+  readonly #clients: ClientProcess[] = [];
+
+  private constructor(lab: NodeLab) {
+    this.lab = lab;
+  }
+
+  static async start(more: Partial<NodeLabOptions> = {}): Promise<TestLab> {
+    const names = ['node-a', 'node-b'];
+    const say = (text: string, facts?: Readonly<Record<string, string>>): void =>
+      console.error('  lab:', text, facts ?? '');
+    return new TestLab(
+      await startNodeLab({ names, clock: new SystemClock(), random: new SystemRandom(), say, ...more }),
+    );
+  }
+
+  async stop(): Promise<void> {
+    for (const client of this.#clients) client.kill();
+    await this.lab.stop();
+  }
+
+  server(name: string): LabServer {
+    const server = this.lab.servers.get(name);
+    if (!server) throw new Error(`no server ${name}`);
+    return server;
+  }
+
+  serverOf(pod: PodObject): LabServer {
+    return this.server(pod.spec.nodeName ?? '');
+  }
+
+  create(kind: Kind, name: string, content: Readonly<Record<string, unknown>>): void {
+    const { metadata, ...rest } = content as { metadata?: Readonly<Record<string, unknown>> };
+    this.lab.world.api.registry.create(kind, 'default', { metadata: { name, ...metadata }, ...rest });
+  }
+
+  /** A bare pod, on a server where one is named. */
+  pod(name: string, spec: Readonly<Record<string, unknown>>, metadata: Readonly<Record<string, unknown>> = {}): void {
+    this.create(kinds.pods, name, { metadata, spec });
+  }
+
+  statefulSet(name: string, template: Readonly<Record<string, unknown>>): void {
+    const labels = { app: name };
+    const spec = { replicas: 1, selector: { matchLabels: labels }, template: { metadata: { labels }, spec: template } };
+    this.create(kinds.statefulSets, name, { spec });
+  }
+
+  /** The set goes, its pods stay until they are deleted. */
+  deleteStatefulSet(name: string): void {
+    const { store, registry } = this.lab.world.api;
+    const found = store.get(kinds.statefulSets, 'default', name);
+    if (found) registry.delete(kinds.statefulSets, found);
+    this.delete(`${name}-0`);
+  }
+
+  find(name: string): PodObject | undefined {
+    return this.lab.world.api.store.get(kinds.pods, 'default', name);
+  }
+
+  async until<T>(what: string, look: () => T | undefined | false | Promise<T | undefined | false>): Promise<T> {
+    const deadlineMs = performance.now() + patienceMs;
+    for (;;) {
+      const found = await look();
+      if (found !== undefined && found !== false) return found;
+      if (performance.now() > deadlineMs) throw new Error(`this did not come: ${what}\n${this.#shown()}`);
+      await sleep(pollMs);
+    }
+  }
+
+  /** What the pods say of themselves, for whoever has to find out why something did not come. */
+  #shown(): string {
+    return this.lab.world.api.store
+      .list(kinds.pods)
+      .map(({ metadata, spec, status }) => `${metadata.name} on ${spec.nodeName}: ${JSON.stringify(status)}`)
+      .join('\n');
+  }
+
+  /** The uid tells a pod from the one that had the name before. */
+  async ready(name: string, exceptUid = ''): Promise<PodObject> {
+    return await this.until(`${name} is Ready`, () => {
+      const pod = this.find(name);
+      return pod && pod.metadata.uid !== exceptUid && isPodReady(pod) ? pod : undefined;
+    });
+  }
+
+  delete(name: string, gracePeriodSeconds?: number): void {
+    const pod = this.find(name);
+    if (pod) this.lab.world.api.registry.delete(kinds.pods, pod, { gracePeriodSeconds });
+  }
+
+  async client(client: ClientKind, pod: PodObject): Promise<ClientProcess> {
+    const started = await ClientProcess.start(this.lab.network, client, pod.status.podIP ?? '', ports[client.kind]);
+    this.#clients.push(started);
+    return started;
+  }
+
+  /** Runs something in the pod's first container. */
+  async inPod(pod: PodObject, ...command: readonly string[]): Promise<string> {
+    const run = ['runc', '--root', runcRoot, 'exec', containerIdOf(pod), ...command];
+    return (await this.serverOf(pod).run(run)).stdout;
+  }
+
+  /** The ids of all containers that runc knows on a server, sandboxes included. */
+  async running(server: LabServer): Promise<string[]> {
+    const { stdout } = await server.run(['sh', '-c', `ls ${runcRoot} 2>/dev/null || true`]);
+    return stdout.split('\n').filter((id) => id !== '');
+  }
+}
+
+export function containerIdOf(pod: PodObject, name?: string): string {
+  const statuses = pod.status.containerStatuses ?? [];
+  const found = name === undefined ? statuses[0] : statuses.find((status) => status.name === name);
+  return textAt(found, 'containerID').replace('containerd://', '');
+}
+
+export function restartsOf(pod: PodObject): number {
+  return pod.status.containerStatuses?.[0]?.restartCount ?? -1;
+}
