@@ -23,6 +23,8 @@ export interface NodeView {
   /** `status.nodeInfo.bootID`; empty until a kubelet has reported. */
   readonly bootId: string;
   readonly kernelVersion: string;
+  /** `status.addresses` of type InternalIP: where the other nodes reach it. */
+  readonly internalAddress?: string | undefined;
   readonly taints: readonly Taint[];
   /** What pods may use. */
   readonly allocatable: Resources & { readonly pods: number };

@@ -25,10 +25,16 @@ export function parseNode(object: unknown): NodeView {
     ready: hasCondition(status, 'Ready'),
     bootId: textAt(info, 'bootID'),
     kernelVersion: textAt(info, 'kernelVersion'),
+    internalAddress: internalAddressOf(status),
     taints: listAt(recordAt(object, 'spec'), 'taints').map(parseTaint),
     allocatable: { ...parseResources(allocatable), pods: memoryBytesOf(pods) },
     volumesInUse: listAt(status, 'volumesInUse').filter((name): name is string => typeof name === 'string'),
   };
+}
+
+function internalAddressOf(status: unknown): string | undefined {
+  const found = listAt(status, 'addresses').find((address) => textAt(address, 'type') === 'InternalIP');
+  return optionalTextAt(found, 'address');
 }
 
 /** Ours is only what carries a run's name; an annotation on a node that is not cordoned is left over and means nothing. */

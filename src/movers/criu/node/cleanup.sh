@@ -1,0 +1,32 @@
+# Takes away what a move left on this server, whatever became of it; may run any number of times. It ends nothing that
+# serves: a pod that is still frozen here is the source's business, and is left alone.
+base=/run/pitcrew
+for move in "$base/moves/$moveId" "$base/moves/$moveId.source"; do
+  [ -d "$move" ] || continue
+  if [ -e "$move/locked" ] && [ ! -e "$move/released" ]; then
+    echo "kept frozen"
+    exit 0
+  fi
+  true >"$move/released"
+  for link in "$base"/containers/*; do
+    case $(readlink "$link") in "$move"/*) rm -f "$link" ;; esac
+  done
+  if [ -s "$move/veth" ]; then
+    read -r veth <"$move/veth"
+    tc qdisc del dev "$veth" root 2>/dev/null
+  fi
+  umount -l "$move" 2>/dev/null
+  rm -rf "$move"
+done
+nft delete table bridge "pitcrew_$(printf %s "$moveId" | tr -c 'a-z0-9\n' _)" 2>/dev/null
+home=$(getent passwd "$sshUser" | cut -d: -f6) door=$home/.ssh/authorized_keys
+if grep -q " pitcrew-$moveId\$" "$door" 2>/dev/null; then
+  exec 9>"$base/door.lock" && flock 9
+  # Written into the file as it is: owner, mode and place stay.
+  rest=$(grep -v " pitcrew-$moveId\$" "$door"; echo .)
+  printf %s "${rest%.}" >"$door"
+  flock -u 9
+fi
+rm -f "$base/door.lock"
+rmdir "$base/containers" "$base/moves" "$base" 2>/dev/null
+echo clean

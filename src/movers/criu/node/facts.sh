@@ -1,0 +1,56 @@
+# What a server has for moving pods alive, and what its pods would bring along. Changes nothing.
+fact() { printf 'fact %s\n' "$*"; }
+has() { command -v "$1" >/dev/null 2>&1; }
+fact arch "$(uname -m)"
+fact kernel "$(uname -r)"
+for program in criu runc bash ssh ssh-keygen tar nft tc ip nsenter flock timeout base64 mountpoint; do
+  has "$program" || fact missing "$program"
+done
+if has criu; then
+  fact criu "$(criu --version 2>/dev/null | sed -n 's/^Version: //p')"
+  if criu check >/dev/null 2>&1; then fact criuCheck ok; else fact criuCheck "$(criu check 2>&1 | tail -n 1)"; fi
+  for feature in mem_dirty_track uffd-noncoop; do
+    if criu check --feature "$feature" >/dev/null 2>&1; then fact feature "$feature"; fi
+  done
+fi
+has runc && fact runc "$(runc --version 2>/dev/null | sed -n 's/^runc version //p')"
+binary=$(containerd config dump 2>/dev/null | sed -n "s/.*BinaryName = ['\"]\([^'\"]*\)['\"].*/\1/p" | head -n 1)
+fact binary "${binary:-runc}"
+case $binary in */*) if cmp -s "$binary" - <<'WRAPPER'
+@WRAPPER@
+WRAPPER
+then fact wrapper same; elif [ -e "$binary" ]; then fact wrapper other; else fact wrapper none; fi ;; *) fact wrapper none ;; esac
+if containerd config dump 2>/dev/null | grep -q "pod_annotations = .*pitcrew.dev/"; then fact annotations passed; fi
+fact pipeMax "$(cat /proc/sys/fs/pipe-max-size)"
+fact pipeSoft "$(cat /proc/sys/fs/pipe-user-pages-soft)"
+fact memoryKib "$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)"
+fact cpu "$(sed -n 's/^\(flags\|Features\)[^:]*: *//p' /proc/cpuinfo | head -n 1)"
+fact cpuModel "$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1)"
+for config in $(ls /etc/cni/net.d/*.conflist /etc/cni/net.d/*.conf 2>/dev/null | head -n 1); do
+  text=$(tr -d '\n' <"$config")
+  case $text in
+    *calico*) fact network calico ;;
+    *kube-ovn*) fact network kube-ovn ;;
+    *cilium*) fact network cilium ;;
+    *) fact network "$(printf %s "$text" | sed -n 's/.*"ipam"[^{]*{[^}]*"type" *: *"\([^"]*\)".*/\1/p')" ;;
+  esac
+done
+tasks=/run/containerd/io.containerd.runtime.v2.task/k8s.io
+for config in "$tasks"/*/config.json; do
+  [ -r "$config" ] || continue
+  value() { sed -n 's/.*"io\.kubernetes\.cri\.'"$1"'":"\([^"]*\)".*/\1/p' "$config"; }
+  uid=$(value sandbox-uid)
+  [ -n "$uid" ] || continue
+  [ "$(value container-type)" = container ] || continue
+  pid=$(cat "${config%/config.json}/init.pid" 2>/dev/null) && [ -n "$pid" ] && [ -d "/proc/$pid" ] || continue
+  group=$(sed -n 's#^[0-9]*:memory:#/sys/fs/cgroup/memory#p' "/proc/$pid/cgroup")
+  [ -n "$group" ] || group=/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$pid/cgroup")
+  fact container "$uid $(value container-name) bytes $(cat "$group/memory.usage_in_bytes" "$group/memory.current" 2>/dev/null | head -n 1)"
+  ! grep -q '"terminal":true' "$config" || fact container "$uid $(value container-name) tty"
+  # The default devices are made by runc itself; those of a device plugin stand in the configuration.
+  ! grep -q '"devices":\[{"path"' "$config" || fact container "$uid $(value container-name) device"
+  ! grep -q '"type":"pid","path"' "$config" || fact container "$uid $(value container-name) sharedProcesses"
+  grep -q '"type":"pid"' "$config" || fact container "$uid $(value container-name) hostProcesses"
+  ! grep -q '"type":"user"' "$config" || fact container "$uid $(value container-name) userNamespace"
+done
+echo done

@@ -1,0 +1,177 @@
+#!/bin/bash
+# On the source: the freeze, the dump, the commit point. Runs once for a move. Everything that may need its time was done
+# before. The last line says how it ended: `moved`, `rolledBack` and why, or `unclear` where the target fell silent after
+# the commit point; then the source stays frozen until somebody has asked the target.
+move=$1
+. "$move/env"
+. "$move/lib"
+umask 077
+cd "$move" || exit 1
+note() { printf '%s %s\n' "${EPOCHREALTIME/[.,]/}000" "$*" >>"$move/notes"; }
+
+converse() {
+  rm -f to from
+  mkfifo to from
+  ssh -F ssh_config target session <to >from 2>>log &
+  session=$!
+  exec 5>to 6<from
+}
+say() { printf '%s\n' "$*" >&5; }
+hear() { answer= && read -r -t "$1" -u 6 answer; }
+# A write into a conversation that ended must not end this script.
+trap '' PIPE
+
+roll_back() {
+  # Whoever is first decides. Once the decision is `committed`, only the target's word can undo it.
+  ln -s aborted decision 2>/dev/null
+  [ "$(readlink decision)" = aborted ] || { echo "unclear $*"; exit 0; }
+  resume_pod >>log 2>&1
+  kill "$session" 2>/dev/null
+  note "rolled back: $*"
+  echo "rolledBack $*"
+  exit 0
+}
+
+# NAME ID PORT. Port 0: the memory goes along; else it stays here until the target fetches it page by page.
+dump() {
+  local name=$1 id=$2 port=$3 images=$move/images/$1 status=$move/status.$1 lazy=()
+  rm -rf "$images" "$status"
+  mkdir -p "$images" "work/$name"
+  mkfifo "$status"
+  echo 1 >checks
+  if [ "$port" != 0 ]; then
+    echo 2 >checks
+    lazy=(--lazy-pages --status-fd 9 --page-server "127.0.0.1:$port")
+  fi
+  (
+    true >"dumping.$name"
+    # Left running means left frozen: all of it can be taken back until the target has everything.
+    PITCREW_CRIU=$criu PATH=$move/bin:$PATH runc --root "$runcRoot" checkpoint --leave-running --image-path "$images" \
+      --work-path "$move/work/$name" --tcp-established --file-locks --manage-cgroups-mode soft "${lazy[@]}" "$id" \
+      9>"$status" 5>&- 6>&- </dev/null >>log 2>&1
+    result=$?
+    [ "$port" != 0 ] || [ "$result" != 0 ] || printf '\0' 1<>"$status"
+    rm -f "dumping.$name"
+    note "dump $name ended $result"
+  ) 7<>"$status" &
+  local dumper=$!
+  # A NUL when the images are complete; none, and the dumper gone, when it failed.
+  local n=0 complete=
+  exec 7<>"$status"
+  while [ "$n" -lt 1200 ]; do
+    if read -r -d '' -t 0.5 -u 7; then
+      complete=yes
+      break
+    fi
+    n=$((n + 1))
+    kill -0 "$dumper" 2>/dev/null || break
+  done
+  exec 7>&-
+  note "dumped $name"
+  [ "$complete" = yes ] && [ -e locked ]
+}
+
+send() { # KIND NAME FILE [PORT]
+  say "$1 $2 $(stat -c %s "$3") ${4-}"
+  cat "$3" >&5
+  hear 120 && [ "$answer" = "complete $2" ]
+}
+
+send_images() { # NAME PORT
+  tar -C "images/$1" -cf "images/$1.tar" . && send images "$1" "images/$1.tar" "$2" && rm -f "images/$1.tar"
+}
+
+# Files of a container's own layer: overlayfs keeps them in its upper folder; else what changed since it was made.
+send_files() { # NAME BUNDLE
+  local upper
+  upper=$(sed -n "s#^[^ ]* $2/rootfs overlay .*upperdir=\([^, ]*\).*#\1#p" /proc/mounts)
+  if [ -n "$upper" ]; then
+    find "$upper" -mindepth 1 -type c -printf '%P\0' >"gone.$1"
+    tar --numeric-owner --xattrs --null --exclude-from="gone.$1" -C "$upper" -cf "files.$1" . || return 1
+    [ ! -s "gone.$1" ] || send files "$1.gone" "gone.$1" || return 1
+  else
+    (cd "$2/rootfs" && find . -xdev -mindepth 1 -cnewer "$2/config.json" ! -type d ! -type s -print0 |
+      tar --numeric-owner --xattrs --null --no-recursion -T - -cf "$move/files.$1") 2>>log || return 1
+  fi
+  send files "$1.tar" "files.$1"
+}
+
+send_volumes() {
+  local volume path
+  while read -r volume path; do
+    tar --numeric-owner --xattrs -C "$path" -cf "volume.$volume" . && send volumes "$volume.tar" "volume.$volume" || return 1
+    rm -f "volume.$volume"
+  done <"$move/volumes"
+}
+
+finish() {
+  note settled
+  for group in $groups; do
+    # A frozen process takes its end with it into the thaw: not one instruction of it runs any more.
+    if [ -e "$group/cgroup.procs" ]; then xargs -r kill -KILL <"$group/cgroup.procs" 2>>log; fi
+    thaw "$group"
+  done
+  true >released
+  say bye
+  kill "$session" 2>/dev/null
+  echo moved
+  exit 0
+}
+
+converse
+say hello
+hear 15 && [ "$answer" = hello ] || roll_back "the target does not answer"
+note start
+say takeover
+while read -r name id port remotePort bundle; do
+  dump "$name" "$id" "$port" || roll_back "$name cannot be dumped"
+  send_files "$name" "$bundle" || roll_back "the files of $name cannot be sent"
+  send_images "$name" "$remotePort" || roll_back "the images of $name cannot be sent"
+done <"$move/entries"
+send_volumes || roll_back "the volumes cannot be sent"
+
+ln -s committed decision 2>/dev/null
+[ "$(readlink decision)" = committed ] || roll_back "called off"
+say commit
+hear 20
+note "commit ${answer:-silence}"
+tries=0
+while :; do
+  if [ "$answer" = refused ]; then
+    # The target was told to give up before it heard of the commit: nothing has run there.
+    ln -sfn aborted decision
+    roll_back "the target has given up"
+  fi
+  say settled
+  hear 60
+  case $answer in
+    settled) finish ;;
+    failed*)
+      tries=$((tries + 1))
+      name=${answer#failed }
+      note "restore of $name failed, try $tries"
+      if [ "$tries" -gt 2 ]; then
+        say revoke
+        hear 20
+        [ "$answer" = revoked ] || { echo "unclear the restore of $name failed, and the target fell silent"; exit 0; }
+        ln -sfn aborted decision
+        roll_back "$name cannot be restored on the target"
+      fi
+      # Still frozen, so it can be dumped once more; this time with all of its memory.
+      while read -r each id _ _ _; do
+        [ "$each" = "$name" ] || continue
+        for port in $ports; do timeout 2 bash -c ": </dev/tcp/127.0.0.1/$port" 2>/dev/null; done
+        dump "$name" "$id" 0 && send_images "$name" 0 && say again && hear 20
+      done <"$move/entries"
+      ;;
+    *)
+      silences=$((${silences-0} + 1))
+      [ "$silences" -le 20 ] || { echo "unclear the target fell silent after the commit point"; exit 0; }
+      sleep 1
+      kill "$session" 2>/dev/null
+      converse
+      say commit
+      hear 20
+      ;;
+  esac
+done

@@ -1,0 +1,62 @@
+# On the source, before anything is changed for the pod: finds its containers, writes down what the freeze has to know, and
+# makes the key that is good for this one move. Its private half never leaves this folder, which lies in memory.
+umask 077
+base=/run/pitcrew move=$base/moves/$moveId.source
+tasks=/run/containerd/io.containerd.runtime.v2.task/k8s.io
+stop() {
+  echo "blocked $*"
+  exit 0
+}
+mkdir -p "$base/containers" "$base/moves" && chmod 700 "$base" && mkdir -p "$move/bin" "$move/source" "$move/images" || exit 1
+value() { sed -n 's/.*"io\.kubernetes\.cri\.'"$2"'":"\([^"]*\)".*/\1/p' "$1"; }
+: >"$move/entries.new" >"$move/volumes.new"
+netns= groups= ports= bytes=0 names= next=$firstPort
+for config in "$tasks"/*/config.json; do
+  [ "$(value "$config" sandbox-uid)" = "$podUid" ] || continue
+  bundle=${config%/config.json} id=${config%/config.json}
+  id=${id##*/}
+  pid=$(cat "$bundle/init.pid" 2>/dev/null) && [ -n "$pid" ] && [ -d "/proc/$pid" ] || continue
+  ln -sfn "$move/source" "$base/containers/$id.new"
+  if [ "$(value "$config" container-type)" = sandbox ]; then
+    netns=$(sed -n 's/.*"type":"network","path":"\([^"]*\)".*/\1/p' "$config")
+    continue
+  fi
+  name=$(value "$config" container-name)
+  group=$(sed -n 's#^[0-9]*:freezer:#/sys/fs/cgroup/freezer#p' "/proc/$pid/cgroup")
+  [ -n "$group" ] || group=/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$pid/cgroup")
+  memory=$(sed -n 's#^[0-9]*:memory:#/sys/fs/cgroup/memory#p' "/proc/$pid/cgroup")
+  held=$(cat "$memory/memory.usage_in_bytes" 2>/dev/null || cat "$group/memory.current" 2>/dev/null || echo 0)
+  bytes=$((bytes + held)) groups="$groups $group" names="$names $name"
+  port=0 remotePort=0
+  if [ "$lazyFromBytes" -gt 0 ] && [ "$held" -ge "$lazyFromBytes" ]; then
+    port=$next remotePort=$((next + 1)) next=$((next + 2)) ports="$ports $port"
+    printf 'RemoteForward 127.0.0.1:%s 127.0.0.1:%s\n' "$remotePort" "$port" >>"$move/forwards.new"
+  fi
+  printf '%s %s %s %s %s\n' "$name" "$id" "$port" "$remotePort" "$bundle" >>"$move/entries.new"
+  tr '{' '\n' <"$config" | sed -n 's#.*"source":"\([^"]*/volumes/kubernetes.io~empty-dir/\([^"/]*\)\)".*#\2 \1#p' >>"$move/volumes.new"
+done
+[ -s "$move/entries.new" ] || stop "no running container of this pod is found on its server"
+for file in entries forwards; do [ ! -e "$move/$file.new" ] || mv "$move/$file.new" "$move/$file"; done
+sort -u "$move/volumes.new" >"$move/volumes" && rm -f "$move/volumes.new"
+link=$(nsenter --net="$netns" ip -o link show eth0) || stop "its network has no eth0"
+mac=${link##*link/ether } mac=${mac%% *}
+mtu=${link##* mtu } mtu=${mtu%% *}
+address=$(nsenter --net="$netns" ip -o -4 addr show dev eth0 | sed -n 's/.* inet \([0-9.]*\)\/.*/\1/p' | head -n 1)
+gateway=$(nsenter --net="$netns" ip -4 route show default | sed -n 's/^default via \([0-9.]*\) .*/\1/p')
+cat >"$move/env" <<ENV
+groups='$groups'
+ports='$ports'
+netns='$netns'
+runcRoot='/run/containerd/runc/k8s.io'
+criu='$(command -v criu)'
+ENV
+[ -e "$move/key" ] || ssh-keygen -q -t ed25519 -N '' -C "pitcrew-$moveId" -f "$move/key" || exit 1
+echo "fact key $(cat "$move/key.pub")"
+echo "fact containers$names"
+echo "fact mac $mac"
+echo "fact mtu $mtu"
+echo "fact address $address"
+echo "fact gateway ${gateway:-$address}"
+echo "fact bytes $bytes"
+echo "fact ports$(sed -n 's/^RemoteForward 127.0.0.1:\([0-9]*\) .*/ \1/p' "$move/forwards" 2>/dev/null | tr -d '\n')"
+echo prepared

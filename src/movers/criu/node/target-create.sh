@@ -1,0 +1,78 @@
+# On the target, in place of `runc create` for the new pod's sandbox and containers: the sandbox is made as ever and its
+# network closed; a container waits for its images and is restored from them.
+move=${0%/*}
+. "$move/env"
+. "$move/lib"
+bundle= pidFile= before=
+for word do
+  case $before in
+    --bundle) bundle=$word ;;
+    --pid-file) pidFile=$word ;;
+  esac
+  before=$word
+done
+id=$before
+annotation() {
+  sed -n 's/.*"io\.kubernetes\.cri\.'"$1"'":"\([^"]*\)".*/\1/p' "$bundle/config.json"
+}
+# Who guesses or copies the name of a move from another namespace gets an ordinary container.
+[ "$(annotation sandbox-namespace)" = "$namespace" ] || exec runc "$@"
+# A move that was called off or is over lets everything pass.
+[ -e "$move/released" ] && exec runc "$@"
+
+if [ "$(annotation container-type)" = sandbox ]; then
+  runc "$@" || exit
+  netns=$(sed -n 's/.*"type":"network","path":"\([^"]*\)".*/\1/p' "$bundle/config.json")
+  printf '%s\n' "$netns" >"$move/netns.new" && mv "$move/netns.new" "$move/netns"
+  close_network "$netns" >>"$move/log" 2>&1 || fail "the network of the new sandbox cannot be closed"
+  note sandbox
+  exit 0
+fi
+
+name=$(annotation container-name)
+mkdir -p "/run/pitcrew/containers"
+case " $initContainers " in
+  *" $name "*)
+    # It ran before the pod ever served; what it made is part of what is moved.
+    skip_init_container
+    exec runc "$@"
+    ;;
+esac
+case " $containers " in *" $name "*) ;; *) exec runc "$@" ;; esac
+
+ln -sfn "$move/restored" "/run/pitcrew/containers/$id"
+wait_for_images "$name" "$id"
+if [ "$(readlink "$move/decision")" != committed ]; then
+  rm -f "/run/pitcrew/containers/$id"
+  fail "the move was called off"
+fi
+
+images=$move/images/$name work=$move/work/$name
+mkdir -p "$work"
+note "restoring $name"
+apply_files "$name" "$bundle" >>"$move/log" 2>&1 || fail "files of $name cannot be put in place"
+lazy=
+[ -e "$images/lazy" ] && lazy=--lazy-pages
+n=$# seen=
+while [ "$n" -gt 0 ]; do
+  word=$1 n=$((n - 1))
+  shift
+  if [ -z "$seen" ] && [ "$word" = create ]; then
+    seen=1
+    set -- "$@" restore --detach --bundle "$bundle" --pid-file "$pidFile" --image-path "$images" --work-path "$work" \
+      --tcp-established --file-locks --manage-cgroups-mode soft $lazy
+  elif [ -z "$seen" ] || [ "$word" = --no-pivot ] || [ "$word" = "$id" ]; then
+    set -- "$@" "$word"
+  fi
+done
+# The standard streams stay the container's own: were they redirected, its next move would fail.
+if runc "$@"; then
+  true >"$move/restored/$name"
+  all_restored && open_network >>"$move/log" 2>&1
+  note "restored $name"
+  exit 0
+fi
+rm -f "$images.complete" "/run/pitcrew/containers/$id"
+true >"$move/failed/$name"
+note "failed $name"
+exit 1

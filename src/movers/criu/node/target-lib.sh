@@ -1,0 +1,112 @@
+# What the scripts of the target share. The caller has set `move` and read its `env`.
+note() { printf '%s %s\n' "$(date +%s%N)" "$*" >>"$move/notes"; }
+fail() {
+  note "refused: $*"
+  printf 'pitcrew: %s\n' "$*" >&2
+  exit 1
+}
+
+host_end() {
+  index=$(nsenter --net="$1" ip -o link show eth0 | sed -n 's/^[0-9]*: eth0@if\([0-9]*\):.*/\1/p')
+  [ -n "$index" ] && ip -o link show | sed -n "s/^$index: \([^:@]*\).*/\1/p"
+}
+
+# Until all containers are back nothing enters or leaves the new sandbox: its kernel knows none of the connections yet and
+# would answer each with a reset. What comes meanwhile is not dropped but kept in a queue at the host end, for a sender
+# repeats what was dropped only after 0.2, 0.6, 1.4 s.
+close_network() {
+  nsenter --net="$1" nft -f - <<'RULES' || return 1
+table inet pitcrew {
+  chain in { type filter hook input priority -500; policy drop; }
+  chain out { type filter hook output priority -500; policy drop; }
+}
+RULES
+  veth=$(host_end "$1") && [ -n "$veth" ] || return 1
+  tc qdisc replace dev "$veth" root tbf rate 8bit burst "$packetMax" limit 67108864 || return 1
+  printf '%s\n' "$veth" >"$move/veth"
+}
+
+open_network() {
+  read -r netns <"$move/netns"
+  read -r veth <"$move/veth"
+  nsenter --net="$netns" nft delete table inet pitcrew
+  tc qdisc change dev "$veth" root tbf rate 100gbit burst 1048576 limit 67108864
+  # The queue moves with the next packet that comes, and this one comes at once.
+  announce "$netns"
+  nsenter --net="$netns" ping -c 1 -W 1 -I "$address" "$gateway" >/dev/null 2>&1 &
+}
+
+# Setting the address that it has makes the kernel tell everybody about it.
+announce() {
+  nsenter --net="$1" sh -c 'echo 1 >/proc/sys/net/ipv4/conf/eth0/arp_notify
+    mac=$(ip -o link show eth0) mac=${mac##*link/ether }
+    ip link set dev eth0 address "${mac%% *}"'
+}
+
+# From here on packets for the pod come to this server.
+take_over() {
+  nft delete table bridge "$table"
+  read -r netns <"$move/netns" && announce "$netns"
+}
+
+# Nobody on this server answers for the address, or sends from it, as long as the pod is still elsewhere.
+keep_silent() {
+  nft -f - <<RULES
+table bridge $table {}
+delete table bridge $table
+table bridge $table {
+  chain silent {
+    type filter hook prerouting priority -500;
+    ether saddr != $sourceMac arp saddr ip $address drop
+    ether saddr != $sourceMac ip saddr $address drop
+  }
+}
+RULES
+}
+
+all_restored() {
+  for name in $containers; do [ -e "$move/restored/$name" ] || return 1; done
+}
+
+# Sleeps until the images are there and the commit point is passed, or the move is called off.
+wait_for_images() {
+  gate=$move/waiting/$2
+  mkfifo -m 600 "$gate"
+  exec 8<>"$gate"
+  note "ready $1"
+  until [ -L "$move/decision" ] && { [ -e "$move/images/$1.complete" ] || [ "$(readlink "$move/decision")" != committed ]; }; do
+    read -r _ <&8
+  done
+  exec 8>&-
+  rm -f "$gate"
+}
+
+wake() {
+  for gate in "$move"/waiting/*; do
+    [ -p "$gate" ] && echo go 1<>"$gate"
+  done
+}
+
+# What the containers wrote beside their memory: their own layer, and emptyDir volumes.
+apply_files() {
+  if [ -e "$move/files/$1.tar" ]; then tar -x --numeric-owner --xattrs -C "$2/rootfs" -f "$move/files/$1.tar" || return 1; fi
+  if [ -s "$move/files/$1.gone" ]; then (cd "$2/rootfs" && xargs -0 rm -rf -- <"$move/files/$1.gone"); fi
+  for archive in "$move"/volumes/*.tar; do
+    [ -e "$archive" ] || continue
+    volume=${archive##*/} volume=${volume%.tar}
+    path=$(sed -n 's/.*"source":"\([^"]*\/volumes\/kubernetes.io~empty-dir\/'"$volume"'\)".*/\1/p' "$2/config.json")
+    [ -n "$path" ] || continue
+    tar -x --numeric-owner --xattrs -C "$path" -f "$archive" && mv "$archive" "$archive.applied" || return 1
+  done
+}
+
+# The init container becomes a program of 129 bytes that ends well at once. The pattern is that of a JSON array of strings.
+skip_init_container() {
+  base64 -d >"$move/done" <<'PROGRAM' && chmod 755 "$move/done"
+f0VMRgIBAQAAAAAAAAAAAAIAPgABAAAAeABAAAAAAABAAAAAAAAAAAAAAAAAAAAAAAAAAEAAOAABAAAAAAAAAAEAAAAFAAAAAAAAAAAAAAAAAEAAAAAAAAAAQAAAAAAAgQAAAAAAAACBAAAAAAAAAAAQAAAAAAAAMf+45wAAAA8F
+PROGRAM
+  # Containers reach neither /run/pitcrew nor the move's folder: the mount is made by runc, from outside.
+  sed -E -e 's/"args":\["([^"\\]|\\.)*"(,"([^"\\]|\\.)*")*\]/"args":["\/.pitcrew-done"]/' \
+    -e 's/"mounts":\[/&{"destination":"\/.pitcrew-done","type":"bind","source":"'"$(printf %s "$move" | sed 's/\//\\\//g')"'\/done","options":["bind","ro"]},/' \
+    "$bundle/config.json" >"$bundle/config.json.new" && mv "$bundle/config.json.new" "$bundle/config.json"
+}

@@ -1,0 +1,335 @@
+/**
+ * One way of one pod from the server that it runs on to another one, or back onto the same.
+ *
+ * Every step is a script that runs at most once on its server, or a request that may be repeated, so the whole way is gone
+ * again from its beginning by whoever picks it up, and what was done is not done again. What can fail comes before the pod's
+ * object is deleted. It never passes the commit point by itself: the source does, once it is let.
+ */
+import { flagAt, listAt, recordAt, textAt, type JsonRecord } from '../../cluster/json.ts';
+import type { PodRef } from '../../cluster/pod.ts';
+import { unreachable } from '../../errors/maintenance-error.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { ApiObjects, ObjectKind } from '../../ports/objects.ts';
+import type { Shell } from '../../ports/shell.ts';
+import { runJob, runToEnd, type JobResult } from './jobs.ts';
+import * as scripts from './scripts.ts';
+import * as steering from './steering.ts';
+
+/** A server, as both sides of a passage see it. */
+export interface End {
+  readonly node: string;
+  readonly shell: Shell;
+  readonly sshUser: string;
+  /** Where the other server reaches its sshd. */
+  readonly address: string;
+  readonly port: number;
+  readonly network: string;
+}
+
+export interface Trip {
+  readonly id: string;
+  /** The pod whose containers are taken along. */
+  readonly containersOf: string;
+  /** The object that is deleted, so that its controller makes another. */
+  readonly pod: PodRef;
+  readonly source: End;
+  readonly target: End;
+  readonly isBound: boolean;
+  readonly lazyFromBytes: number;
+  /** Memory that has to go along, which the bounds follow from. */
+  readonly timeoutMs: number;
+}
+
+export type Station =
+  /** Nothing has been changed for the pod yet. */
+  | { readonly kind: 'refused'; readonly because: string }
+  | { readonly kind: 'preparing'; readonly note: string }
+  /** The pod's object is gone, the pod runs on. */
+  | { readonly kind: 'arriving'; readonly note: string }
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'stuck'; readonly because: string };
+
+export type CutResult =
+  | { readonly kind: 'moved'; readonly freezeMs: number | undefined; readonly notes: readonly Note[] }
+  | { readonly kind: 'rolledBack'; readonly because: string; readonly notes: readonly Note[] }
+  | { readonly kind: 'unclear'; readonly because: string }
+  | { readonly kind: 'running' };
+
+export interface Note {
+  readonly atNs: bigint;
+  readonly text: string;
+}
+
+const minuteMs = 60_000;
+/** The range that Linux keeps for short-lived ports begins above. */
+const firstPorts = { from: 20_000, count: 12_000 };
+
+export class Passage {
+  readonly trip: Trip;
+  readonly #objects: ApiObjects;
+  readonly #clock: Clock;
+
+  constructor(trip: Trip, objects: ApiObjects, clock: Clock) {
+    this.trip = trip;
+    this.#objects = objects;
+    this.#clock = clock;
+  }
+
+  /** Up to the moment in which the new pod's first container stands at the target's door. */
+  async approach(signal: AbortSignal): Promise<Station> {
+    const { trip } = this;
+    const source = await this.#prepareSource(signal);
+    if (source.kind !== 'facts') return source;
+    const target = await this.#prepareTarget(source.facts, signal);
+    if (target.kind !== 'facts') return target;
+    const connected = await this.#job(trip.source, 'connect', this.#connectScript(target.hostKeys), minuteMs, signal);
+    const problem = this.#problemOf(connected, 'connecting the servers');
+    if (problem) return problem;
+    const steered = await this.#steer(source.facts.address, signal);
+    if (steered) return steered;
+    await this.#handOver(signal);
+    return this.#await(signal);
+  }
+
+  /** The freeze. Picked up where it is by whoever asks again; `patienceMs` bounds the waiting, not the work. */
+  async cut(patienceMs: number, signal: AbortSignal): Promise<CutResult> {
+    const { id, source, timeoutMs } = this.trip;
+    const job = { id: `${id}.cut`, script: scripts.cutText(id), timeoutMs, patienceMs };
+    const result = await runJob(source.shell, job, signal);
+    if (result.kind === 'running') return { kind: 'running' };
+    if (result.kind === 'lost') return { kind: 'unclear', because: result.because };
+    const notes = notesOf(result.output);
+    switch (result.word) {
+      case 'moved':
+        return { kind: 'moved', freezeMs: await this.#freezeMs(notes, signal), notes };
+      case 'rolledBack':
+        return { kind: 'rolledBack', because: result.rest, notes };
+      default:
+        return { kind: 'unclear', because: result.rest || result.word };
+    }
+  }
+
+  /** Whether it was in time. The first decision stands, here and on the source. */
+  async callOff(signal: AbortSignal): Promise<'aborted' | 'committed'> {
+    const { id, source, target } = this.trip;
+    const said = await runJob(source.shell, this.#quick('abort', scripts.abortText(id)), signal);
+    if (said.kind === 'said' && said.word === 'committed') return 'committed';
+    await runJob(target.shell, this.#quick('abort-target', scripts.abortTargetText(id)), signal).catch(() => undefined);
+    return 'aborted';
+  }
+
+  /** The pod that was made anew, once there is one. */
+  async newcomer(signal: AbortSignal): Promise<JsonRecord | undefined> {
+    const { id, pod } = this.trip;
+    const pods = await this.#objects.list(steering.podsKind, { namespace: pod.namespace }, signal);
+    return pods.find((found) => steering.isSteered(found, id));
+  }
+
+  /** Whether the pod's object has been deleted on this way already. */
+  async isHandedOver(signal: AbortSignal): Promise<boolean> {
+    const { pod } = this.trip;
+    const found = await this.#objects.get(steering.podsKind, pod, signal);
+    return textAt(recordAt(found, 'metadata'), 'uid') !== pod.uid;
+  }
+
+  /** Nobody is to follow this way any more; what it has on the servers stays, for the way back begins there. */
+  async withdraw(signal: AbortSignal): Promise<void> {
+    await this.#remove(steering.bindingsKind, signal);
+    await this.#remove(steering.policiesKind, signal);
+  }
+
+  /** Takes the policy away and everything on the two servers. `kept`: a frozen pod is still there, which is not touched. */
+  async clean(signal: AbortSignal): Promise<'clean' | 'kept'> {
+    const { id, source, target } = this.trip;
+    await this.withdraw(signal);
+    let answer: 'clean' | 'kept' = 'clean';
+    for (const end of new Set([source, target])) {
+      const stamp = this.#clock.nowMs().toString(36);
+      const script = scripts.cleanText(id, end.sshUser);
+      const output = await runToEnd(end.shell, { id: `${id}.clean-${stamp}`, script, timeoutMs: minuteMs }, signal);
+      if (output.includes('kept frozen')) answer = 'kept';
+      else await end.shell.forget(`${id}.`, signal);
+    }
+    return answer;
+  }
+
+  async #prepareSource(signal: AbortSignal): Promise<{ kind: 'facts'; facts: scripts.SourceFacts } | Station> {
+    const { id, containersOf, source, lazyFromBytes } = this.trip;
+    const firstPort = firstPorts.from + 2 * Math.floor((hashOf(id) % firstPorts.count) / 2);
+    const script = scripts.prepareSourceText({ moveId: id, podUid: containersOf, lazyFromBytes, firstPort });
+    const result = await this.#job(source, 'source', script, minuteMs, signal);
+    const problem = this.#problemOf(result, 'preparing the source');
+    if (problem || result.kind !== 'said') return problem ?? { kind: 'preparing', note: 'preparing the source' };
+    return { kind: 'facts', facts: scripts.sourceFactsOf(result.output) };
+  }
+
+  async #prepareTarget(
+    facts: scripts.SourceFacts,
+    signal: AbortSignal,
+  ): Promise<{ kind: 'facts'; hostKeys: readonly string[] } | Station> {
+    const { id, pod, target } = this.trip;
+    const object = await this.#objects.get(steering.podsKind, pod, signal);
+    const initContainers = listAt(recordAt(object, 'spec'), 'initContainers').map((init) => textAt(init, 'name'));
+    const script = scripts.prepareTargetText({
+      moveId: id,
+      namespace: pod.namespace,
+      initContainers,
+      sshUser: target.sshUser,
+      source: facts,
+    });
+    const result = await this.#job(target, 'target', script, minuteMs, signal);
+    const problem = this.#problemOf(result, 'preparing the target');
+    if (problem || result.kind !== 'said') return problem ?? { kind: 'preparing', note: 'preparing the target' };
+    return { kind: 'facts', hostKeys: scripts.factsOf(result.output).get('hostKey') ?? [] };
+  }
+
+  #connectScript(hostKeys: readonly string[]): string {
+    const { id, target } = this.trip;
+    return scripts.connectText({
+      moveId: id,
+      targetAddress: target.address,
+      targetPort: target.port,
+      sshUser: target.sshUser,
+      hostKeys,
+    });
+  }
+
+  /** The policy is believed to be at work when the API itself shows what it does: that takes a moment on every server of it. */
+  async #steer(address: string, signal: AbortSignal): Promise<Station | undefined> {
+    const { id, pod, isBound, target } = this.trip;
+    const object = await this.#objects.get(steering.podsKind, pod, signal);
+    // Handed over already: the policy has been at work then.
+    if (textAt(recordAt(object, 'metadata'), 'uid') !== pod.uid || !object) return undefined;
+    const owner = listAt(recordAt(object, 'metadata'), 'ownerReferences').find((found) => flagAt(found, 'controller'));
+    const isNamed = !owner || textAt(owner, 'kind') === 'StatefulSet';
+    const meant = isNamed
+      ? ({ kind: 'name', name: pod.name } as const)
+      : ({ kind: 'owner', uid: textAt(owner, 'uid') } as const);
+    const wish = { id, namespace: pod.namespace, meant, node: target.node, isBound, network: target.network, address };
+    if (!owner) await this.#keepManifest(object, signal);
+    await this.#objects.create(steering.policiesKind, '', steering.policyOf(wish), signal);
+    await this.#objects.create(steering.bindingsKind, '', steering.bindingOf(wish), signal);
+    const probe = steering.probeOf(object, id);
+    for (let seen = 0; seen < 3; seen++) {
+      const previewed = await this.#objects.preview(steering.podsKind, pod.namespace, probe, signal);
+      if (!steering.isSteered(previewed, id)) {
+        return { kind: 'preparing', note: 'waiting until the API steers the new pod' };
+      }
+    }
+    return undefined;
+  }
+
+  /** The manifest of a pod that nobody makes anew lies on the source, in memory, readable by root alone. */
+  async #keepManifest(object: JsonRecord, signal: AbortSignal): Promise<void> {
+    const { id, source } = this.trip;
+    const file = `/run/pitcrew/moves/${id}.source/manifest.json`;
+    await source.shell.writeFile(file, JSON.stringify(steering.manifestOf(object)), signal);
+  }
+
+  async #handOver(signal: AbortSignal): Promise<void> {
+    const { pod } = this.trip;
+    const object = await this.#objects.get(steering.podsKind, pod, signal);
+    if (object && textAt(recordAt(object, 'metadata'), 'uid') === pod.uid) {
+      await this.#objects.remove(steering.podsKind, pod, pod.uid, signal, 0);
+    }
+    const owners = object ? listAt(recordAt(object, 'metadata'), 'ownerReferences') : [];
+    if (owners.length === 0) await this.#makeBarePod(signal);
+  }
+
+  /** Only where a manifest was kept; what is there already is left as it is. */
+  async #makeBarePod(signal: AbortSignal): Promise<void> {
+    const { id, pod, source } = this.trip;
+    if (await this.newcomer(signal)) return;
+    const script = `cat /run/pitcrew/moves/${id}.source/manifest.json 2>/dev/null || true`;
+    const stamp = this.#clock.nowMs().toString(36);
+    const text = await runToEnd(source.shell, { id: `${id}.manifest-${stamp}`, script, timeoutMs: minuteMs }, signal);
+    if (text.trim() === '') return;
+    const manifest = JSON.parse(text) as JsonRecord;
+    await this.#objects.create(steering.podsKind, pod.namespace, manifest, signal);
+  }
+
+  async #await(signal: AbortSignal): Promise<Station> {
+    const { target } = this.trip;
+    const result = await this.#job(
+      target,
+      'ready',
+      scripts.awaitReadyText(this.trip.id, 120),
+      3 * minuteMs,
+      signal,
+      4_000,
+    );
+    if (result.kind === 'running') return { kind: 'arriving', note: await this.#arrivalNote(signal) };
+    if (result.kind === 'lost') return { kind: 'stuck', because: result.because };
+    if (result.word === 'ready') return { kind: 'ready' };
+    return { kind: 'stuck', because: `the new pod did not come to ${target.node}: ${await this.#arrivalNote(signal)}` };
+  }
+
+  async #arrivalNote(signal: AbortSignal): Promise<string> {
+    const pod = await this.newcomer(signal);
+    if (!pod) return 'its controller has not made it yet';
+    const node = textAt(recordAt(pod, 'spec'), 'nodeName');
+    const status = recordAt(pod, 'status');
+    const reason = listAt(status, 'conditions').find((condition) => textAt(condition, 'status') === 'False');
+    if (node === '') return `not scheduled: ${textAt(reason, 'message') || 'waiting'}`;
+    return `on ${node}, ${textAt(status, 'reason') || textAt(status, 'phase') || 'Pending'}`;
+  }
+
+  /** From the last packet that the source answered to the first that the target did. */
+  async #freezeMs(notes: readonly Note[], signal: AbortSignal): Promise<number | undefined> {
+    const from = notes.find(({ text }) => text === 'freezing');
+    const script = `sed 's/^/note /' /run/pitcrew/moves/${this.trip.id}/notes`;
+    const job = { id: `${this.trip.id}.notes`, script, timeoutMs: minuteMs };
+    const there = notesOf(await runToEnd(this.trip.target.shell, job, signal));
+    const to = there.findLast(({ text }) => text.startsWith('restored '));
+    // Two clocks: good enough for people where the servers keep time, and never a ground for a decision.
+    return from && to ? Number((to.atNs - from.atNs) / 1_000_000n) : undefined;
+  }
+
+  async #remove(kind: ObjectKind, signal: AbortSignal): Promise<void> {
+    const place = { namespace: '', name: this.trip.id };
+    const found = await this.#objects.get(kind, place, signal);
+    if (!found) return;
+    await this.#objects.remove(kind, place, textAt(recordAt(found, 'metadata'), 'uid'), signal);
+  }
+
+  #quick(name: string, script: string): { id: string; script: string; timeoutMs: number; patienceMs: number } {
+    return { id: `${this.trip.id}.${name}`, script, timeoutMs: minuteMs, patienceMs: minuteMs };
+  }
+
+  #job(
+    end: End,
+    name: string,
+    script: string,
+    timeoutMs: number,
+    signal: AbortSignal,
+    patienceMs = timeoutMs,
+  ): Promise<JobResult> {
+    return runJob(end.shell, { id: `${this.trip.id}.${name}`, script, timeoutMs, patienceMs }, signal);
+  }
+
+  #problemOf(result: JobResult, doing: string): Station | undefined {
+    switch (result.kind) {
+      case 'running':
+        return { kind: 'preparing', note: doing };
+      case 'lost':
+        return { kind: 'refused', because: `${doing}: ${result.because}` };
+      case 'said':
+        return result.word === 'prepared'
+          ? undefined
+          : { kind: 'refused', because: result.rest || result.output.trim() };
+      default:
+        return unreachable(result);
+    }
+  }
+}
+
+function notesOf(output: string): Note[] {
+  return [...output.matchAll(/^note (\d+) (.*)$/gm)].map(([, at = '0', text = '']) => ({ atNs: BigInt(at), text }));
+}
+
+/** FNV-1a: any spread will do, the same for everybody who picks the move up. */
+function hashOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (const char of text) hash = Math.imul(hash ^ (char.codePointAt(0) ?? 0), 0x01000193) >>> 0;
+  return hash;
+}

@@ -1,0 +1,235 @@
+/**
+ * The texts that run on the servers: the files of `node/`, put together with the values of one move. Pure but for reading
+ * those files once; it runs nothing.
+ *
+ * All values are ours or the servers' own, are quoted for the shell, and none of them is secret: keys are made on the
+ * servers, and their private halves stay there.
+ */
+import { readFileSync } from 'node:fs';
+import { InvariantError } from '../../errors/maintenance-error.ts';
+
+/** For the shell: a word that means exactly this text. */
+export function quoted(text: string): string {
+  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+function nodeFile(name: string): string {
+  return readFileSync(new URL(`node/${name}`, import.meta.url), 'utf8');
+}
+
+type Values = Readonly<Record<string, string | number>>;
+
+/** Assignments, one a line. */
+export function assignments(values: Values): string {
+  return Object.entries(values)
+    .map(([name, value]) => `${name}=${quoted(String(value))}\n`)
+    .join('');
+}
+
+/** Commands that write files, whole or not at all; the caller has set `umask 077`. */
+export function placed(files: Readonly<Record<string, string>>): string {
+  return Object.entries(files)
+    .map(([path, text]) => {
+      if (text.includes('\nEOF_PITCREW\n')) throw new InvariantError(`${path} holds the mark that ends it`);
+      const body = text === '' || text.endsWith('\n') ? text : `${text}\n`;
+      return `cat >"${path}.new" <<'EOF_PITCREW' && mv "${path}.new" "${path}" || exit 1\n${body}EOF_PITCREW\n`;
+    })
+    .join('');
+}
+
+export interface SourceOrder {
+  readonly moveId: string;
+  /** Of the pod whose containers are taken. */
+  readonly podUid: string;
+  /** Containers with at least so much memory leave it behind and fetch it page by page; 0: none does. */
+  readonly lazyFromBytes: number;
+  /** Ports from here on carry those pages, on the loopback interface. */
+  readonly firstPort: number;
+}
+
+export function prepareSourceText(order: SourceOrder): string {
+  return `${assignments({ ...order })}${nodeFile('source-prepare.sh')}`;
+}
+
+/** What the source has to say about the pod's containers. */
+export interface SourceFacts {
+  readonly publicKey: string;
+  readonly containers: readonly string[];
+  readonly mac: string;
+  readonly mtu: number;
+  readonly address: string;
+  readonly gateway: string;
+  readonly bytes: number;
+  /** On the target's loopback interface. */
+  readonly remotePorts: readonly number[];
+}
+
+export interface TargetOrder {
+  readonly moveId: string;
+  readonly namespace: string;
+  readonly initContainers: readonly string[];
+  readonly sshUser: string;
+  readonly source: SourceFacts;
+}
+
+const packetSlack = 128;
+/** For what is no memory: files, volumes, the container's own layer. */
+const spareKib = 262_144;
+
+export function prepareTargetText({ moveId, namespace, initContainers, sshUser, source }: TargetOrder): string {
+  const neededKib = Math.ceil(source.bytes / 1_024);
+  const env = assignments({
+    namespace,
+    containers: source.containers.join(' '),
+    initContainers: initContainers.join(' '),
+    address: source.address,
+    gateway: source.gateway,
+    sourceMac: source.mac,
+    packetMax: source.mtu + packetSlack,
+    table: tableOf(moveId),
+  });
+  const values = assignments({
+    moveId,
+    sshUser,
+    publicKey: source.publicKey,
+    remotePorts: source.remotePorts.join(' '),
+    needKib: 2 * neededKib + spareKib,
+    roomKib: neededKib + spareKib,
+  });
+  const files = placed({
+    env,
+    lib: nodeFile('target-lib.sh'),
+    receive: nodeFile('target-receive.sh'),
+    'restored/runc': nodeFile('target-runc.sh'),
+    create: nodeFile('target-create.sh'),
+  });
+  return `${values}${nodeFile('target-prepare.sh')}${files}${nodeFile('target-open.sh')}`;
+}
+
+export function tableOf(moveId: string): string {
+  return `pitcrew_${moveId.replaceAll(/[^a-z0-9]/g, '_')}`;
+}
+
+export interface ConnectOrder {
+  readonly moveId: string;
+  readonly targetAddress: string;
+  readonly targetPort: number;
+  readonly sshUser: string;
+  readonly hostKeys: readonly string[];
+}
+
+/** AES in the processor is what keeps up with the link; the rest is there for servers without it. */
+const ciphers = 'aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes256-ctr';
+
+export function connectText({ moveId, targetAddress, targetPort, sshUser, hostKeys }: ConnectOrder): string {
+  const move = `/run/pitcrew/moves/${moveId}.source`;
+  const config = `Host target
+HostName ${targetAddress}
+Port ${targetPort}
+User ${sshUser}
+HostKeyAlias target
+UserKnownHostsFile ${move}/known_hosts
+GlobalKnownHostsFile /dev/null
+StrictHostKeyChecking yes
+IdentityFile ${move}/key
+IdentitiesOnly yes
+BatchMode yes
+Ciphers ${ciphers}
+Compression no
+ExitOnForwardFailure yes
+ConnectTimeout 10
+ServerAliveInterval 5
+ServerAliveCountMax 4
+`;
+  const files = placed({
+    known_hosts: hostKeys.map((key) => `target ${key}\n`).join(''),
+    lib: nodeFile('source-lib.sh'),
+    cut: nodeFile('source-cut.sh'),
+    'bin/criu': nodeFile('source-criu.sh'),
+    'source/runc': nodeFile('source-runc.sh'),
+    ssh_config: config,
+  });
+  return `${assignments({ moveId })}umask 077
+cd ${quoted(move)} || exit 1
+${files}chmod 700 bin/criu
+[ ! -e forwards ] || cat forwards >>ssh_config
+${nodeFile('source-connect.sh')}`;
+}
+
+/** Waits until the first container of the new pod stands at the target's door; `seconds` is the bound. */
+export function awaitReadyText(moveId: string, seconds: number): string {
+  return `cd ${quoted(`/run/pitcrew/moves/${moveId}`)} || { echo 'gone'; exit 0; }
+n=0
+until grep -q ' ready ' notes 2>/dev/null; do
+  n=$((n + 1))
+  if [ "$n" -ge ${seconds * 10} ]; then tail -n 5 notes log 2>/dev/null; echo 'late'; exit 0; fi
+  sleep 0.1
+done
+echo ready`;
+}
+
+export function cutText(moveId: string): string {
+  const move = `/run/pitcrew/moves/${moveId}.source`;
+  return `bash ${move}/cut ${move}; sed 's/^/note /' ${move}/notes`;
+}
+
+/** Before the commit point only: the first decision stands. */
+export function abortText(moveId: string): string {
+  const move = `/run/pitcrew/moves/${moveId}.source`;
+  return `[ -d ${move} ] || { echo aborted; exit 0; }
+ln -s aborted ${move}/decision 2>/dev/null
+readlink ${move}/decision`;
+}
+
+/** Tells the waiting containers of the target that nothing will come. */
+export function abortTargetText(moveId: string): string {
+  return `move=/run/pitcrew/moves/${moveId}
+[ -d "$move" ] || { echo aborted; exit 0; }
+. "$move/env"
+. "$move/lib"
+ln -s aborted "$move/decision" 2>/dev/null
+wake
+readlink "$move/decision"`;
+}
+
+/** The pod's kubelet may end its containers again, which nobody needs any more. */
+export function cleanText(moveId: string, sshUser: string): string {
+  return `${assignments({ moveId, sshUser })}${nodeFile('cleanup.sh')}`;
+}
+
+/** `fact KEY VALUE` lines, by key; a key may come several times. */
+export function factsOf(output: string): ReadonlyMap<string, readonly string[]> {
+  const facts = new Map<string, string[]>();
+  for (const line of output.split('\n')) {
+    const found = /^fact (\S+) ?(.*)$/.exec(line);
+    if (!found) continue;
+    const [, key = '', value = ''] = found;
+    facts.set(key, [...(facts.get(key) ?? []), value.trim()]);
+  }
+  return facts;
+}
+
+export function sourceFactsOf(output: string): SourceFacts {
+  const facts = factsOf(output);
+  const one = (key: string): string => facts.get(key)?.[0] ?? '';
+  const words = (key: string): string[] => one(key).split(' ').filter(Boolean);
+  return {
+    publicKey: one('key'),
+    containers: words('containers'),
+    mac: one('mac'),
+    mtu: Number(one('mtu')) || 1_500,
+    address: one('address'),
+    gateway: one('gateway'),
+    bytes: Number(one('bytes')) || 0,
+    remotePorts: words('ports').map(Number),
+  };
+}
+
+/** The wrapper around runc, as it has to lie on the servers. */
+export function wrapperText(): string {
+  return nodeFile('pitcrew-runc.sh');
+}
+
+export function lookText(): string {
+  return nodeFile('facts.sh').replace('@WRAPPER@\n', () => wrapperText());
+}

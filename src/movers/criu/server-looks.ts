@@ -1,0 +1,69 @@
+/** What was last seen on each server, asked anew when it is old. It judges nothing. */
+import { MaintenanceError } from '../../errors/maintenance-error.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Connections } from '../../ports/connections.ts';
+import type { InventoryServer } from '../../spec/inventory.ts';
+import { runToEnd } from './jobs.ts';
+import { serverFactsOf, type ServerFacts } from './readiness.ts';
+import { lookText } from './scripts.ts';
+
+export type Look =
+  | { readonly kind: 'seen'; readonly facts: ServerFacts; readonly atMs: number }
+  | { readonly kind: 'unseen'; readonly because: string; readonly atMs: number };
+
+interface Needs {
+  readonly connections: Connections;
+  readonly clock: Clock;
+  readonly servers: () => Promise<readonly InventoryServer[]>;
+}
+
+/** Containers come and go, memory grows: older than this is not gone by. */
+const freshMs = 30_000;
+const timeoutMs = 60_000;
+const atOnce = 8;
+
+export class ServerLooks {
+  readonly #needs: Needs;
+  readonly #looks = new Map<string, Look>();
+
+  constructor(needs: Needs) {
+    this.#needs = needs;
+  }
+
+  of(node: string): Look | undefined {
+    return this.#looks.get(node);
+  }
+
+  /** Every server of the inventory; those seen a moment ago are not asked again. */
+  async refresh(signal: AbortSignal): Promise<ReadonlyMap<string, Look>> {
+    const nowMs = this.#needs.clock.nowMs();
+    const servers = await this.#needs.servers();
+    const known = new Set(servers.map(({ node }) => node));
+    for (const node of this.#looks.keys()) if (!known.has(node)) this.#looks.delete(node);
+    const stale = servers.filter(({ node }) => nowMs - (this.#looks.get(node)?.atMs ?? -freshMs) >= freshMs);
+    const work = async (): Promise<void> => {
+      for (let server = stale.shift(); server; server = stale.shift()) await this.look(server, signal);
+    };
+    await Promise.all(Array.from({ length: atOnce }, work));
+    return this.#looks;
+  }
+
+  /** A server that cannot be asked is a fact, too, and no error of the one who asks. */
+  async look(server: InventoryServer, signal: AbortSignal): Promise<Look> {
+    const { connections, clock } = this.#needs;
+    const atMs = clock.nowMs();
+    const shell = connections.shellOf(server);
+    const id = `criu-look-${atMs.toString(36)}`;
+    let look: Look;
+    try {
+      const output = await runToEnd(shell, { id, script: lookText(), timeoutMs }, signal);
+      await shell.forget('criu-look-', signal);
+      look = { kind: 'seen', facts: serverFactsOf(output), atMs };
+    } catch (error) {
+      if (!(error instanceof MaintenanceError)) throw error;
+      look = { kind: 'unseen', because: error.message, atMs };
+    }
+    this.#looks.set(server.node, look);
+    return look;
+  }
+}
