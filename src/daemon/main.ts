@@ -21,6 +21,7 @@ import { redisClientOptions, RedisLink } from '../adapters/redis/redis-link.ts';
 import { keepRedisAlive, startRedisServer } from '../adapters/system/redis-server.ts';
 import { SecretStore } from '../adapters/system/secrets.ts';
 import { SystemClock, SystemRandom } from '../adapters/system/system-clock.ts';
+import type { InventoryServer } from '../spec/inventory.ts';
 import { startApi, type Listen } from '../api/server.ts';
 import { Commands } from '../engine/commands.ts';
 import { Engine } from '../engine/engine.ts';
@@ -29,6 +30,7 @@ import { createOperations } from '../engine/run-operations.ts';
 import { Scheduler } from '../engine/scheduler.ts';
 import type { EngineWorld } from '../engine/world.ts';
 import { MaintenanceError } from '../errors/maintenance-error.ts';
+import { CriuMover } from '../movers/criu/criu-mover.ts';
 import { EvictMover } from '../movers/evict.ts';
 import { SurgeMover } from '../movers/surge.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -37,6 +39,7 @@ import { createLogger } from '../telemetry/logger.ts';
 import { redactor } from '../telemetry/redaction.ts';
 import { RealConnections } from './connections.ts';
 import { openDocuments, reportDocuments } from './documents.ts';
+import { sweepMoves } from './sweep-moves.ts';
 import { Teardown } from './teardown.ts';
 
 export interface DaemonOptions {
@@ -123,7 +126,10 @@ async function compose({ options, signal, logger, secrets, address, token, teard
   const connections = new RealConnections({ secrets, clock, random, knownHostsFile, ipmitoolHome });
   teardown.add('ssh', () => connections.close());
   const { documents, webhook } = await openDocuments({ options, logger, secrets, clock, random, teardown });
-  const movers = { surge: new SurgeMover(cluster), evict: new EvictMover(cluster) };
+  const { objects } = cluster;
+  const servers = async (): Promise<readonly InventoryServer[]> => (await documents.read()).servers;
+  const criu = new CriuMover({ cluster, objects, connections, clock, servers });
+  const movers = { criu, surge: new SurgeMover(cluster), evict: new EvictMover(cluster) };
   const world: EngineWorld = { clock, random, logger, cluster, connections, movers, journal, leases, wakeUps };
   const log = new RunLog(journal, clock);
 
@@ -135,6 +141,9 @@ async function compose({ options, signal, logger, secrets, address, token, teard
     teardown.add('api', () => api.stop());
   }
   await reportDocuments(documents, logger);
+  // Beside everything else: servers that do not answer must not keep the daemon from going on with its runs.
+  const sweeping = sweepMoves({ criu, journal, log, logger, signal });
+  teardown.add('sweep', () => sweeping);
   const engine = new Engine(world, log, { sites: options.sites, sweepMs });
   await engine.start();
   teardown.add('engine', () => engine.stop());

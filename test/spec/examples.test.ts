@@ -44,6 +44,7 @@ test('the example documents are valid together', () => {
     'weekly-kernel',
   ]);
   expect(playbooks.map(({ metadata }) => metadata.name)).toEqual([
+    'enable-live-migration',
     'firmware-update',
     'kernel-update-rhel',
     'kernel-update',

@@ -20,6 +20,8 @@ import type {
   Workload,
 } from '../../ports/cluster.ts';
 import type { Logger } from '../../ports/logger.ts';
+import type { ApiObjects } from '../../ports/objects.ts';
+import { KubernetesObjects } from './api-objects.ts';
 import { cordon, setConditions, setPending, uncordon } from './nodes.ts';
 import { readObjects } from './objects.ts';
 import { attachedVolumes, evict, setReleased, podsOn } from './pods.ts';
@@ -45,6 +47,8 @@ export interface KubernetesClusterOptions {
 const noteLengthMax = 1000;
 
 export class KubernetesCluster implements Cluster {
+  /** Objects of any kind, by the same connection and identity. */
+  readonly objects: ApiObjects;
   readonly #options: KubernetesClusterOptions;
   readonly #transport: ApiTransport;
   readonly #watched: WatchedCluster;
@@ -52,6 +56,7 @@ export class KubernetesCluster implements Cluster {
   constructor(options: KubernetesClusterOptions) {
     this.#options = options;
     this.#transport = options.transport;
+    this.objects = new KubernetesObjects(options.transport);
     this.#watched = new WatchedCluster(options, options.times);
   }
 

@@ -24,7 +24,7 @@ import type {
 } from '../../ports/movers.ts';
 import type { ApiObjects } from '../../ports/objects.ts';
 import type { InventoryServer } from '../../spec/inventory.ts';
-import { Passage, type CutResult, type End } from './passage.ts';
+import { cleanServer, Passage, removeNamed, type CutResult, type End } from './passage.ts';
 import {
   bytesOf,
   pairBlockers,
@@ -34,7 +34,7 @@ import {
   serverBlockers,
   timeoutMsOf,
 } from './readiness.ts';
-import { ServerLooks } from './server-looks.ts';
+import { participation, ServerLooks } from './server-looks.ts';
 import { bindingsKind, keepsAddress, moveAnnotation, moveLabel, policiesKind } from './steering.ts';
 
 export interface CriuMoverNeeds {
@@ -69,9 +69,12 @@ export class CriuMover implements PodMover {
   }
 
   async detect(signal: AbortSignal): Promise<Detection> {
-    if (!(await this.#needs.objects.serves(policiesKind, signal))) {
-      return { kind: 'missing', because: 'the cluster has no MutatingAdmissionPolicy (Kubernetes 1.36 or newer)' };
+    const { label, value } = participation;
+    if ((await this.#looks.participants()).length < 2) {
+      return { kind: 'missing', because: `fewer than two servers carry the label ${label}: ${value} in the inventory` };
     }
+    const closed = await this.#whyNoPolicies(signal);
+    if (closed !== undefined) return { kind: 'missing', because: closed };
     const looks = await this.#looks.refresh(signal);
     const ready = [...looks].filter(
       ([node, look]) => look.kind === 'seen' && serverBlockers(node, look.facts).length === 0,
@@ -86,6 +89,18 @@ export class CriuMover implements PodMover {
       };
     }
     return { kind: 'ready', text: `${ready.length} of ${looks.size} servers ready`, atOnce: { perServer: 1 } };
+  }
+
+  async #whyNoPolicies(signal: AbortSignal): Promise<string | undefined> {
+    const { objects } = this.#needs;
+    if (!(await objects.serves(policiesKind, signal))) return 'the cluster serves no MutatingAdmissionPolicy (v1)';
+    try {
+      await objects.list(policiesKind, { labelSelector: moveLabel }, signal);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof MaintenanceError) || error.code !== 'cluster/forbidden') throw error;
+      return 'rights are missing: deploy/kubernetes/rbac-live-migration.yaml grants them';
+    }
   }
 
   assess(pod: PodView, view: ClusterView, target?: string): Assessment {
@@ -151,21 +166,29 @@ export class CriuMover implements PodMover {
   }
 
   /**
-   * Policies of moves that nobody goes on with any more, for instance because their run was taken out of the journal, are
-   * removed together with what lies on the servers. `isKnown` tells the moves that are still somebody's.
+   * Takes away what moves left that nobody goes on with, for instance because their journal was taken away: policies, keys,
+   * images, markers. `unfinished` is asked after everything was seen, because a move is written down before it leaves anything.
    */
-  async sweep(isKnown: (moveId: string) => boolean, signal: AbortSignal): Promise<readonly string[]> {
-    const { objects } = this.#needs;
-    const swept: string[] = [];
+  async sweep(unfinished: () => Promise<ReadonlySet<string>>, signal: AbortSignal): Promise<readonly string[]> {
+    const { objects, connections, clock } = this.#needs;
+    const found = new Map<string, InventoryServer[]>();
     for (const kind of [bindingsKind, policiesKind]) {
-      for (const found of await objects.list(kind, { labelSelector: moveLabel }, signal)) {
-        const { name, uid } = { name: textAt(found['metadata'], 'name'), uid: textAt(found['metadata'], 'uid') };
-        if (isKnown(name.replace(/-back$/, ''))) continue;
-        await objects.remove(kind, { namespace: '', name }, uid, signal);
-        swept.push(name);
+      if (!(await objects.serves(kind, signal))) continue;
+      for (const object of await objects.list(kind, { labelSelector: moveLabel }, signal)) {
+        found.set(textAt(recordAt(object, 'metadata'), 'name'), []);
       }
     }
-    return [...new Set(swept)];
+    for (const server of await this.#looks.participants()) {
+      const look = await this.#looks.look(server, signal);
+      for (const id of look.kind === 'seen' ? look.facts.moves : []) found.set(id, [...(found.get(id) ?? []), server]);
+    }
+    const known = await unfinished();
+    const orphans = [...found].filter(([id]) => !known.has(id) && !known.has(id.replace(/-back$/, '')));
+    for (const [id, servers] of orphans) {
+      for (const kind of [bindingsKind, policiesKind]) await removeNamed(objects, kind, id, signal);
+      for (const server of servers) await cleanServer(connections.shellOf(server), id, server.ssh.user, clock, signal);
+    }
+    return orphans.map(([id]) => id);
   }
 
   async #afterCut(order: MoveOrder, passage: Passage, result: CutResult, context: MoveContext): Promise<MoveProgress> {

@@ -134,21 +134,17 @@ export class Passage {
 
   /** Nobody is to follow this way any more; what it has on the servers stays, for the way back begins there. */
   async withdraw(signal: AbortSignal): Promise<void> {
-    await this.#remove(steering.bindingsKind, signal);
-    await this.#remove(steering.policiesKind, signal);
+    await removeNamed(this.#objects, steering.bindingsKind, this.trip.id, signal);
+    await removeNamed(this.#objects, steering.policiesKind, this.trip.id, signal);
   }
 
-  /** Takes the policy away and everything on the two servers. `kept`: a frozen pod is still there, which is not touched. */
+  /** Takes the policy away and everything on the two servers. `kept`: a pod still needs what is there, which is not touched. */
   async clean(signal: AbortSignal): Promise<'clean' | 'kept'> {
     const { id, source, target } = this.trip;
     await this.withdraw(signal);
     let answer: 'clean' | 'kept' = 'clean';
     for (const end of new Set([source, target])) {
-      const stamp = this.#clock.nowMs().toString(36);
-      const script = scripts.cleanText(id, end.sshUser);
-      const output = await runToEnd(end.shell, { id: `${id}.clean-${stamp}`, script, timeoutMs: minuteMs }, signal);
-      if (output.includes('kept frozen')) answer = 'kept';
-      else await end.shell.forget(`${id}.`, signal);
+      if ((await cleanServer(end.shell, id, end.sshUser, this.#clock, signal)) === 'kept') answer = 'kept';
     }
     return answer;
   }
@@ -285,13 +281,6 @@ export class Passage {
     return from && to ? Number((to.atNs - from.atNs) / 1_000_000n) : undefined;
   }
 
-  async #remove(kind: ObjectKind, signal: AbortSignal): Promise<void> {
-    const place = { namespace: '', name: this.trip.id };
-    const found = await this.#objects.get(kind, place, signal);
-    if (!found) return;
-    await this.#objects.remove(kind, place, textAt(recordAt(found, 'metadata'), 'uid'), signal);
-  }
-
   #quick(name: string, script: string): { id: string; script: string; timeoutMs: number; patienceMs: number } {
     return { id: `${this.trip.id}.${name}`, script, timeoutMs: minuteMs, patienceMs: minuteMs };
   }
@@ -321,6 +310,33 @@ export class Passage {
         return unreachable(result);
     }
   }
+}
+
+/** By name, and whatever its uid: the name is that of one move. */
+export async function removeNamed(
+  objects: ApiObjects,
+  kind: ObjectKind,
+  name: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const place = { namespace: '', name };
+  const found = await objects.get(kind, place, signal);
+  if (found) await objects.remove(kind, place, textAt(recordAt(found, 'metadata'), 'uid'), signal);
+}
+
+/** `kept`: a pod still needs what is there. */
+export async function cleanServer(
+  shell: Shell,
+  moveId: string,
+  sshUser: string,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<'clean' | 'kept'> {
+  const id = `${moveId}.clean-${clock.nowMs().toString(36)}`;
+  const output = await runToEnd(shell, { id, script: scripts.cleanText(moveId, sshUser), timeoutMs: minuteMs }, signal);
+  if (/^kept /m.test(output)) return 'kept';
+  await shell.forget(`${moveId}.`, signal);
+  return 'clean';
 }
 
 function notesOf(output: string): Note[] {

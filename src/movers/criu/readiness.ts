@@ -8,7 +8,8 @@ import type { MovePromise } from '../../ports/movers.ts';
 import { factsOf } from './scripts.ts';
 import { keepsAddress } from './steering.ts';
 
-type Trait = 'tty' | 'device' | 'sharedProcesses' | 'hostProcesses' | 'userNamespace';
+const traits = ['tty', 'device', 'sharedProcesses', 'hostProcesses', 'userNamespace', 'otherRunc'] as const;
+type Trait = (typeof traits)[number];
 
 export interface ContainerFacts {
   readonly podUid: string;
@@ -34,9 +35,9 @@ export interface ServerFacts {
   readonly cpuFlags: ReadonlySet<string>;
   readonly network: string;
   readonly containers: readonly ContainerFacts[];
+  /** Ids of the moves that have something lying there. */
+  readonly moves: readonly string[];
 }
-
-const traits: readonly Trait[] = ['tty', 'device', 'sharedProcesses', 'hostProcesses', 'userNamespace'];
 
 export function serverFactsOf(output: string): ServerFacts {
   const facts = factsOf(output);
@@ -60,6 +61,7 @@ export function serverFactsOf(output: string): ServerFacts {
     cpuFlags: new Set(one('cpu').split(' ').filter(Boolean)),
     network: one('network'),
     containers: containersOf(facts.get('container') ?? []),
+    moves: [...new Set(facts.get('move'))],
   };
 }
 
@@ -110,6 +112,7 @@ const traitTexts: Readonly<Record<Trait, string>> = {
   sharedProcesses: 'a process namespace shared by its containers',
   hostProcesses: 'the process namespace of its server',
   userNamespace: 'a user namespace of its own',
+  otherRunc: 'run since before its server was made ready, and has to be restarted once',
 };
 
 /** What about this pod itself cannot be moved. */

@@ -17,8 +17,11 @@ interface Needs {
   readonly servers: () => Promise<readonly InventoryServer[]>;
 }
 
+/** In the inventory: the servers that live moves may come from and go to. Nothing is asked of the others. */
+export const participation = { label: 'pitcrew.dev/live-migration', value: 'criu' };
+
 /** Containers come and go, memory grows: older than this is not gone by. */
-const freshMs = 30_000;
+const freshMs = 10_000;
 const timeoutMs = 60_000;
 const atOnce = 8;
 
@@ -34,10 +37,15 @@ export class ServerLooks {
     return this.#looks.get(node);
   }
 
-  /** Every server of the inventory; those seen a moment ago are not asked again. */
+  async participants(): Promise<readonly InventoryServer[]> {
+    const servers = await this.#needs.servers();
+    return servers.filter(({ labels }) => labels[participation.label] === participation.value);
+  }
+
+  /** Every server that takes part; those seen a moment ago are not asked again. */
   async refresh(signal: AbortSignal): Promise<ReadonlyMap<string, Look>> {
     const nowMs = this.#needs.clock.nowMs();
-    const servers = await this.#needs.servers();
+    const servers = await this.participants();
     const known = new Set(servers.map(({ node }) => node));
     for (const node of this.#looks.keys()) if (!known.has(node)) this.#looks.delete(node);
     const stale = servers.filter(({ node }) => nowMs - (this.#looks.get(node)?.atMs ?? -freshMs) >= freshMs);

@@ -7,6 +7,14 @@ for move in "$base/moves/$moveId" "$base/moves/$moveId.source"; do
     echo "kept frozen"
     exit 0
   fi
+  # Restored, and still fetching its memory: without this folder it would be lost.
+  for images in "$move"/images/*; do
+    name=${images##*/}
+    if [ -e "$images/lazy" ] && [ -e "$move/restored/$name" ] && [ ! -e "$move/pages/$name" ] && [ ! -e "$move/failed/$name" ]; then
+      echo "kept fetching"
+      exit 0
+    fi
+  done
   true >"$move/released"
   for link in "$base"/containers/*; do
     case $(readlink "$link") in "$move"/*) rm -f "$link" ;; esac

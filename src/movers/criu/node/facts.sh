@@ -35,6 +35,9 @@ for config in $(ls /etc/cni/net.d/*.conflist /etc/cni/net.d/*.conf 2>/dev/null |
     *) fact network "$(printf %s "$text" | sed -n 's/.*"ipam"[^{]*{[^}]*"type" *: *"\([^"]*\)".*/\1/p')" ;;
   esac
 done
+for move in /run/pitcrew/moves/*; do
+  [ ! -d "$move" ] || { move=${move##*/} && fact move "${move%.source}"; }
+done
 tasks=/run/containerd/io.containerd.runtime.v2.task/k8s.io
 for config in "$tasks"/*/config.json; do
   [ -r "$config" ] || continue
@@ -46,6 +49,7 @@ for config in "$tasks"/*/config.json; do
   group=$(sed -n 's#^[0-9]*:memory:#/sys/fs/cgroup/memory#p' "/proc/$pid/cgroup")
   [ -n "$group" ] || group=/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$pid/cgroup")
   fact container "$uid $(value container-name) bytes $(cat "$group/memory.usage_in_bytes" "$group/memory.current" 2>/dev/null | head -n 1)"
+  [ "$(cat "${config%/config.json}/runtime")" = "$binary" ] || fact container "$uid $(value container-name) otherRunc"
   ! grep -q '"terminal":true' "$config" || fact container "$uid $(value container-name) tty"
   # The default devices are made by runc itself; those of a device plugin stand in the configuration.
   ! grep -q '"devices":\[{"path"' "$config" || fact container "$uid $(value container-name) device"

@@ -1,0 +1,129 @@
+/** What runs on the servers, as far as that can be seen without one. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import * as scripts from '../../src/movers/criu/scripts.ts';
+
+const root = path.join(import.meta.dirname, '../..');
+const nodeFolder = path.join(root, 'src/movers/criu/node');
+
+const source: scripts.SourceFacts = {
+  publicKey: "ssh-ed25519 AAAA it's",
+  containers: ['redis', 'sidecar'],
+  mac: '02:00:00:00:00:01',
+  mtu: 1_500,
+  address: '10.88.1.2',
+  gateway: '10.88.0.1',
+  bytes: 500_000_000,
+  remotePorts: [20_001],
+};
+const moveId = 'pitcrew-db-0-0123456789ab';
+
+describe('the scripts', () => {
+  it('are all well-formed, alone and put together', () => {
+    const files = readdirSync(nodeFolder);
+    expect(files.length).toBeGreaterThan(10);
+    const texts: [string, string, string][] = files.map((file) => {
+      const text = readFileSync(path.join(nodeFolder, file), 'utf8');
+      return [file, text.startsWith('#!/bin/bash') ? 'bash' : 'sh', text];
+    });
+    const target = { moveId, namespace: 'default', initContainers: ['init'], sshUser: 'root', source };
+    texts.push(
+      ['look', 'sh', scripts.lookText()],
+      ['source', 'sh', scripts.prepareSourceText({ moveId, podUid: 'u', lazyFromBytes: 1, firstPort: 20_000 })],
+      ['target', 'sh', scripts.prepareTargetText(target)],
+      ['ready', 'sh', scripts.awaitReadyText(moveId, 5)],
+      ['clean', 'sh', scripts.cleanText(moveId, 'root')],
+    );
+    for (const [name, shell, text] of texts) {
+      const { status, stderr } = spawnSync(shell, ['-n', '-c', text], { encoding: 'utf8' });
+      expect({ name, status, stderr }).toEqual({ name, status: 0, stderr: '' });
+    }
+  });
+
+  it('get every value as it is, whatever it holds', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme-ascii' }), (value) => {
+        const script = `${scripts.assignments({ value })}printf %s "$value"`;
+        expect(spawnSync('sh', ['-c', script], { encoding: 'utf8' }).stdout).toBe(value);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('write their files as they are, and never a private key', async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'pitcrew-place-'));
+    try {
+      const text = scripts.placed({ lib: "a 'b' $c `d` \\ \n", env: scripts.assignments({ it: "isn't" }) });
+      expect(spawnSync('sh', ['-c', text], { cwd: folder }).status).toBe(0);
+      expect(readFileSync(path.join(folder, 'lib'), 'utf8')).toBe("a 'b' $c `d` \\ \n");
+      expect(readFileSync(path.join(folder, 'env'), 'utf8')).toBe("it='isn'\\''t'\n");
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+    const connect = {
+      moveId,
+      targetAddress: '10.77.0.12',
+      targetPort: 22,
+      sshUser: 'root',
+      hostKeys: ['ssh-ed25519 B'],
+    };
+    expect(scripts.connectText(connect)).not.toMatch(/PRIVATE KEY/);
+  });
+
+  it('tell facts apart by their keys, and read what a source says', () => {
+    const output =
+      'noise\nfact key ssh-ed25519 AAAA x\nfact containers a b\nfact bytes 12\nfact mtu 9000\nfact ports 7 9\nprepared\n';
+    expect(scripts.sourceFactsOf(output)).toMatchObject({
+      publicKey: 'ssh-ed25519 AAAA x',
+      containers: ['a', 'b'],
+      bytes: 12,
+      mtu: 9_000,
+      remotePorts: [7, 9],
+    });
+  });
+
+  it('name a table of nft for every move', () => {
+    expect(scripts.tableOf('pitcrew-a.b-1-0f')).toBe('pitcrew_pitcrew_a_b_1_0f');
+  });
+
+  it('of the playbook hold the very same wrapper that the mover looks for', () => {
+    expect(readFileSync(path.join(root, 'playbooks/pitcrew-runc.sh'), 'utf8')).toBe(scripts.wrapperText());
+    expect(scripts.lookText()).toContain(scripts.wrapperText());
+  });
+});
+
+/** Only where no move is under way on this machine, which is everywhere but in a node lab. */
+describe.skipIf(existsSync('/run/pitcrew/moves'))('the wrapper without a move', () => {
+  let folder = '';
+  const wrapper = path.join(nodeFolder, 'pitcrew-runc.sh');
+
+  beforeEach(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), 'pitcrew-wrapper-'));
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  async function callWith(runc: string, args: readonly string[]): Promise<ReturnType<typeof spawnSync>> {
+    await writeFile(path.join(folder, 'runc'), `#!/bin/sh\n${runc}\n`);
+    await chmod(path.join(folder, 'runc'), 0o755);
+    return spawnSync('sh', [wrapper, ...args], { encoding: 'utf8', env: { PATH: `${folder}:/usr/bin:/bin` } });
+  }
+
+  it('is runc: arguments, streams and exit code', async () => {
+    const args = ['--root', '/a b', 'create', '--bundle', '/x', "it's", ''];
+    const { stdout, stderr, status } = await callWith('printf "<%s>" "$@"; echo e >&2; exit 41', args);
+    expect({ stdout, stderr, status }).toEqual({
+      stdout: "<--root></a b><create><--bundle></x><it's><>",
+      stderr: 'e\n',
+      status: 41,
+    });
+  });
+
+  it('is runc: it is the same process, and ends by the same signal', async () => {
+    expect((await callWith('kill -KILL $$', ['kill', 'id', '15'])).signal).toBe('SIGKILL');
+  });
+});
