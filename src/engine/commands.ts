@@ -7,6 +7,7 @@
 import { MaintenanceError } from '../errors/maintenance-error.ts';
 import type { PowerState } from '../ports/bmc.ts';
 import type { DocumentSource } from '../ports/documents.ts';
+import type { Lease } from '../ports/leases.ts';
 import { assembleSingle } from '../planner/assemble.ts';
 import { planRun, type PlanRunInput } from '../planner/plan-run.ts';
 import { previewPlan, type PlanPreview } from '../planner/preview.ts';
@@ -24,6 +25,9 @@ import type { RunLog } from './run-log.ts';
 /** Bounds for what is asked of the world on a person's behalf. */
 const askMs = 30_000;
 const powerMs = 60_000;
+/** Together longer than the lease of somebody who was killed with it lives. */
+const aloneTriesMax = 100;
+const alonePauseMs = 250;
 
 interface Planned {
   readonly input: PlanRunInput;
@@ -205,42 +209,80 @@ export class Commands {
     return run;
   }
 
-  /** Refuses a server that another unfinished run has: two runs would fight over one budget and one cordon. */
   async #create(definition: RunDefinition): Promise<string> {
-    const wanted = new Set(definition.servers.map((server) => server.name));
+    const { runId, servers } = definition;
+    await this.#alone(async (lease) => {
+      await this.#refuseShared(
+        servers.map(({ name }) => name),
+        runId,
+      );
+      await this.#log.appendRun(runId, 0, [{ kind: 'runCreated', definition }], lease);
+    });
+    await this.#wake(runId);
+    return runId;
+  }
+
+  /** Refuses a server that another unfinished run has: two runs would fight over one budget and one cordon. */
+  async #refuseShared(servers: readonly string[], own: string): Promise<void> {
+    const wanted = new Set(servers);
     for (const runId of await this.#world.journal.runIds()) {
+      if (runId === own) continue;
       // Read anew also where it had ended: a retry by way of another daemon has made it go on.
       const run = await this.#log.run(runId);
       if (!run || run.ended) continue;
       const shared = run.definition.servers.find((server) => wanted.has(server.name));
-      if (shared) {
-        const text = `${shared.name} belongs to run ${runId} (${run.definition.plan}), which has not ended`;
-        throw new MaintenanceError('run/refused', 'halt', text);
-      }
+      if (shared) refuse(`${shared.name} belongs to run ${runId} (${run.definition.plan}), which has not ended`);
     }
-    await this.#log.appendRun(definition.runId, 0, [{ kind: 'runCreated', definition }]);
-    await this.#wake(definition.runId);
-    return definition.runId;
   }
 
-  /** Who comes second in the same stream reads again and decides anew; bounded, so that nobody asks for ever. */
+  /** Whoever makes a run begin, or go on after its end, does so alone: looking and writing are two steps. */
+  async #alone<T>(work: (lease: Lease) => Promise<T>): Promise<T> {
+    const { clock, leases } = this.#world;
+    for (let tries = 1; ; tries += 1) {
+      const lease = await leases.acquire('runs');
+      if (!('heldBy' in lease)) {
+        try {
+          return await work(lease);
+        } finally {
+          await lease.release();
+        }
+      }
+      if (tries >= aloneTriesMax) {
+        throw new MaintenanceError('lease/held', 'halt', `a run is just being started by ${lease.heldBy}; try again`);
+      }
+      await clock.sleep(alonePauseMs);
+    }
+  }
+
   async #ask(
     runId: string,
     decide: (run: RunState) => RunEvent,
     ended: 'endedToo' | 'runningOnly' = 'runningOnly',
   ): Promise<void> {
+    if (ended === 'runningOnly') {
+      await this.#append(runId, (run) => {
+        if (run.ended) refuse(`run ${runId} has ended: ${run.ended.outcome}`);
+        return decide(run);
+      });
+    } else await this.#alone((lease) => this.#append(runId, decide, lease));
+    await this.#wake(runId);
+  }
+
+  /** Who comes second in the same stream reads again and decides anew; bounded, so that nobody asks for ever. */
+  async #append(runId: string, decide: (run: RunState) => RunEvent, lease?: Lease): Promise<void> {
     for (let tries = 1; ; tries += 1) {
       const run = await this.mustFind(runId);
-      if (run.ended && ended === 'runningOnly') refuse(`run ${runId} has ended: ${run.ended.outcome}`);
+      const event = decide(run);
+      // It goes on with every server that is not done, and since its end another run may have begun with one of them.
+      if (run.ended) await this.#refuseShared(unsettledServers(run), runId);
       try {
-        await this.#log.appendRun(runId, run.version, [decide(run)]);
-        break;
+        await this.#log.appendRun(runId, run.version, [event], lease);
+        return;
       } catch (error) {
         const isRace = error instanceof MaintenanceError && error.code === 'journal/conflict';
         if (!isRace || tries >= 20) throw error;
       }
     }
-    await this.#wake(runId);
   }
 
   async #wake(runId: string): Promise<void> {
@@ -256,6 +298,11 @@ export class Commands {
 
 function refuse(why: string): never {
   throw new MaintenanceError('run/refused', 'halt', why);
+}
+
+function unsettledServers({ definition, ends }: RunState): string[] {
+  const isSettled = (name: string): boolean => ends[name]?.outcome === 'done' || ends[name]?.outcome === 'skipped';
+  return definition.servers.map(({ name }) => name).filter((name) => !isSettled(name));
 }
 
 function knownServer(run: RunState, server: string): void {

@@ -6,11 +6,11 @@
  */
 import { podKey } from '../cluster/pod.ts';
 import type { ClusterView } from '../cluster/view.ts';
-import { openingsFrom, type Opening } from '../schedule/schedule.ts';
 import type { MoveWay } from '../spec/plan.ts';
-import type { Refuses } from '../workflow/admission.ts';
 import type { LeftOut, RunDefinition, RunServer, ServerTimes } from '../workflow/definition.ts';
 import { neededMs } from '../workflow/window.ts';
+import { Capacity } from './capacity.ts';
+import { forecastOf, previewServers, previewWave } from './forecast.ts';
 import {
   budgetsByNamespace,
   judgeMoves,
@@ -20,7 +20,7 @@ import {
   type PodForecast,
 } from './plan-run.ts';
 import type { LearnedTimes } from './times.ts';
-import { walk, type TimedWave, type Timeline } from './timeline.ts';
+import { walk, type Timeline } from './timeline.ts';
 import { warningsOf } from './warnings.ts';
 
 export interface PodPreview {
@@ -31,7 +31,7 @@ export interface PodPreview {
   readonly how: string;
   /** Whom to talk to about a blocker, e.g. the budget's name; empty where nobody is known. */
   readonly owner: string;
-  /** These five only of a pod that moves. */
+  /** These six only of a pod that moves. */
   readonly way?: MoveWay | undefined;
   readonly mover?: string | undefined;
   /** What it keeps. */
@@ -40,11 +40,13 @@ export interface PodPreview {
   readonly predictedMs?: number | undefined;
   /** Low numbers move first. */
   readonly order?: number | undefined;
+  /** The node that has room for it when its turn comes, as far as that can be told; the scheduler may choose another. */
+  readonly target?: string | undefined;
   readonly warnings: readonly string[];
 }
 
 /** What is predicted, with every server at its median time, and again with every one at its p95. */
-interface Both<T> {
+export interface Both<T> {
   readonly p50: T;
   readonly p95: T;
 }
@@ -108,33 +110,27 @@ export interface PlanPreview {
 
 export interface PreviewInput extends PlanRunInput {
   readonly nowMs: number;
-  /** Whether the pods of a server would find no room; left out: nobody asks. */
-  readonly refuses?: ((definition: RunDefinition) => Refuses) | undefined;
 }
 
 export function previewPlan(input: PreviewInput): PlanPreview {
   const definition = planRun(input);
   const { view, nowMs } = input;
   const down = downServers(definition, view);
-  const refuses = input.refuses?.(definition);
-  const walkAs = (length: (takes: ServerTimes) => number): Timeline => {
+  const ended = new Set(definition.servers.filter(({ leftOut }) => leftOut).map(({ name }) => name));
+  const walkAs = (length: (takes: ServerTimes) => number): Walk => {
+    // One for each walk: it remembers who went out and where their pods went.
+    const capacity = new Capacity({ view, servers: definition.servers, ended, evacuation: definition.evacuation });
     const takes = (server: RunServer) => {
       const needed = definition.schedule ? neededMs(definition.schedule, server) : 0;
       return { ms: server.takes ? length(server.takes) : needed, neededMs: needed };
     };
-    return walk({ definition, startMs: nowMs, takes, down, refuses });
+    return { capacity, timeline: walk({ definition, startMs: nowMs, takes, down, refuses: capacity.refuses }) };
   };
-  const p50 = walkAs(({ p50Ms }) => p50Ms);
+  const usual = walkAs(({ p50Ms }) => p50Ms);
   // Where nothing was measured, both are the same.
   const isSure = definition.servers.every(({ takes }) => takes?.p50Ms === takes?.p95Ms);
-  const both = { p50, p95: isSure ? p50 : walkAs(({ p95Ms }) => p95Ms) };
-  const podsOf = podsByNode(view);
-  const budgets = budgetsByNamespace(view);
-  const pods = definition.servers.flatMap((server) =>
-    judgeMoves(podsOf.get(server.node) ?? [], budgets, definition.evacuation, input.moves).map((forecast) =>
-      previewPod(server.name, forecast, input.learned),
-    ),
-  );
+  const both = { p50: usual.timeline, p95: (isSure ? usual : walkAs(({ p95Ms }) => p95Ms)).timeline };
+  const pods = previewPods(input, definition, usual.capacity);
   const forecast = forecastOf(definition, both, down, nowMs);
   return {
     definition,
@@ -145,6 +141,26 @@ export function previewPlan(input: PreviewInput): PlanPreview {
     pods,
     warnings: warningsOf({ definition, view, nowMs, down, forecast, pods }),
   };
+}
+
+interface Walk {
+  readonly capacity: Capacity;
+  readonly timeline: Timeline;
+}
+
+function previewPods(
+  { view, moves, learned }: PreviewInput,
+  definition: RunDefinition,
+  capacity: Capacity,
+): PodPreview[] {
+  const podsOf = podsByNode(view);
+  const budgets = budgetsByNamespace(view);
+  return definition.servers.flatMap(({ name, node }) => {
+    const targets = new Map(capacity.moves.get(name)?.map(({ pod, to }) => [pod.uid, to]));
+    return judgeMoves(podsOf.get(node) ?? [], budgets, definition.evacuation, moves).map((forecast) =>
+      previewPod(name, forecast, targets.get(forecast.pod.uid), learned),
+    );
+  });
 }
 
 /** As the coordinator counts them: missing, not Ready or cordoned by anybody. */
@@ -161,7 +177,12 @@ const promiseOfWay = {
   evict: 'restarted',
 } as const;
 
-function previewPod(server: string, { pod, verdict, choice }: PodForecast, learned: LearnedTimes): PodPreview {
+function previewPod(
+  server: string,
+  { pod, verdict, choice }: PodForecast,
+  target: string | undefined,
+  learned: LearnedTimes,
+): PodPreview {
   const common = { pod: podKey(pod), server, owner: '', warnings: [] };
   switch (verdict.kind) {
     case 'stays':
@@ -181,100 +202,9 @@ function previewPod(server: string, { pod, verdict, choice }: PodForecast, learn
         promise,
         predictedMs: learned.movers[mover]?.p50Ms ?? choice.predictedMs,
         order: verdict.order,
+        target,
         warnings: verdict.warnings,
       };
     }
   }
-}
-
-function previewServers(definition: RunDefinition, { p50, p95 }: Both<Timeline>): ServerPreview[] {
-  const waveOf = new Map(definition.waves.flatMap(({ servers }, wave) => servers.map((name) => [name, wave] as const)));
-  const usual = new Map(p50.servers.map((server) => [server.name, server]));
-  const slow = new Map(p95.servers.map((server) => [server.name, server]));
-  return definition.servers.map(({ name, takes, leftOut }) => {
-    const timed = usual.get(name);
-    const toMs = timed && { p50: timed.toMs, p95: slow.get(name)?.toMs ?? timed.toMs };
-    return { name, wave: waveOf.get(name) ?? 0, fromMs: timed?.fromMs, toMs, takes, leftOut };
-  });
-}
-
-function previewWave(
-  definition: RunDefinition,
-  names: readonly string[],
-  index: number,
-  { p50, p95 }: Both<Timeline>,
-  down: ReadonlySet<string>,
-): WavePreview {
-  const leftOut = new Set(definition.servers.filter((server) => server.leftOut).map(({ name }) => name));
-  const usual = p50.waves[index];
-  const span = usual?.span;
-  return {
-    servers: names.filter((name) => !leftOut.has(name)).length,
-    atOnce: usual?.atOnce ?? 0,
-    fromMs: span?.fromMs,
-    toMs: span && { p50: span.toMs, p95: p95.waves[index]?.span?.toMs ?? span.toMs },
-    limit: sayLimit(usual?.limit ?? p50.stuck, down),
-  };
-}
-
-/** Without the names of servers: where it is said there is little room, and the numbers say it. */
-function sayLimit(limit: TimedWave['limit'], down: ReadonlySet<string>): string {
-  switch (limit?.kind) {
-    case undefined:
-      return '';
-    case 'window':
-      return 'the window';
-    case 'parallel':
-      return `maxParallel ${limit.max}`;
-    case 'domain':
-      return 'one failure domain at a time';
-    case 'budget':
-      return `budget ${limit.max}${down.size > 0 ? `, ${down.size} of it down already` : ''}`;
-    case 'capacity':
-      return `${limit.server}: ${limit.because}`;
-  }
-}
-
-function forecastOf(
-  definition: RunDefinition,
-  both: Both<Timeline>,
-  down: ReadonlySet<string>,
-  nowMs: number,
-): Forecast {
-  const { p50, p95 } = both;
-  const opening = openingAt(definition, p50.servers[0]?.fromMs ?? nowMs);
-  const laterThan = ({ servers }: Timeline): number =>
-    opening ? servers.filter(({ fromMs }) => fromMs >= opening.toMs).length : 0;
-  const participants = definition.servers.filter(({ leftOut }) => !leftOut);
-  return {
-    opening: opening && { fromMs: opening.fromMs, toMs: opening.toMs, timeZone: opening.timeZone },
-    fromMs: p50.servers[0]?.fromMs,
-    toMs: p50.servers.length > 0 ? { p50: endOf(p50), p95: endOf(p95) } : undefined,
-    later: { p50: laterThan(p50), p95: laterThan(p95) },
-    never: participants.length - p50.servers.length,
-    stuck: p50.stuck?.kind,
-    why: p50.stuck && sayLimit(p50.stuck, down),
-    sources: sourcesOf(participants),
-  };
-}
-
-function endOf({ servers }: Timeline): number {
-  return servers.reduce((last, { toMs }) => Math.max(last, toMs), 0);
-}
-
-/** The one that is open at this moment, or the next one that will be. */
-function openingAt({ schedule }: RunDefinition, atMs: number): Opening | undefined {
-  if (!schedule) return undefined;
-  for (const opening of openingsFrom(schedule, atMs)) if (opening.open.some(({ toMs }) => toMs > atMs)) return opening;
-  return undefined;
-}
-
-function sourcesOf(servers: readonly RunServer[]): { servers: number; takes: ServerTimes }[] {
-  const byGroup = Map.groupBy(
-    servers.flatMap(({ takes }) => takes ?? []),
-    ({ group }) => group,
-  );
-  return [...byGroup.values()]
-    .flatMap((all) => (all[0] ? [{ servers: all.length, takes: all[0] }] : []))
-    .sort((a, b) => b.servers - a.servers || (a.takes.group < b.takes.group ? -1 : 1));
 }

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { renderChanges } from '../../src/cli/render/changes.ts';
 import { renderDoctor } from '../../src/cli/render/doctor.ts';
 import { renderHistory, renderOutput } from '../../src/cli/render/history.ts';
-import { renderExplanation, renderPlan } from '../../src/cli/render/plan.ts';
+import { renderExplanation } from '../../src/cli/render/explanation.ts';
+import { renderPlan } from '../../src/cli/render/plan.ts';
 import { renderRuns } from '../../src/cli/render/runs.ts';
 import { renderServers } from '../../src/cli/render/servers.ts';
 import { renderStatus } from '../../src/cli/render/status.ts';
@@ -148,22 +149,27 @@ describe('the other pages', () => {
   it('plan: waves, ways of the pods, blockers with whom to ask, warnings', () => {
     expect(renderPlan(preview, view)).toBe(
       lines(
-        'weekly-kernel · kernel-update · 12 servers · documents 4f1c2ab',
+        'weekly-kernel · kernel-update · 12 servers match · 2 left out',
+        'documents 4f1c2ab',
+        'opens Sun 29 Nov 00:56 CET for 4h · predicted 2h (p95 2h 58m)',
+        'fits, 1h 02m to spare · measured on 41 servers (kernel-update, model r640)',
         '',
-        ' wave  servers  at once  why not more     then                     which',
-        '    1        1        1  all of the wave  30m soak, then approval  rack1-01',
-        '    2        2        2  all of the wave  10m soak                 rack1-02, ra…',
-        '    3        9        4  budget 4         the end                  rack1-04, ra…',
+        ' wave  servers  at once  from   to     p95    why not more at once',
+        '    1        1        1  00:56  01:17  01:22  then 30m soak, then approval',
+        '    2        2        2  01:47  02:08  02:18  all of it; then 10m soak',
+        '    3        7        4  02:18  02:56  03:54  budget 4',
         '',
-        ' pods  114 move · 24 stay · 2 blocked',
-        ' how   96 live by criu, keeps memory · 18 surge, keeps nothing: restart',
+        ' pods to move  114    alive by criu 96 · surge 18',
+        ' they keep            memory 96 · nothing: restart 18',
+        ' other pods           24 stay · 2 blocked',
         '',
         ' blockers 2',
         ' rack1-04  ci/runner-9',
         '             hostPath /var/cache',
         ' rack1-07  shop/orders-db-0',
         '             its budget can never be met (minAvailable 1 of 1)',
-        '             owner: budget shop/orders-db',
+        '             ask budget shop/orders-db',
+        ' these 2 servers are left out of the run',
         '',
         ' warnings 1',
         '  ci/logger tolerates the cordon and stays: it would come straight back',
@@ -171,17 +177,38 @@ describe('the other pages', () => {
     );
     expect(renderExplanation(preview, 'rack1-07', view)).toBe(
       lines(
+        'rack1-07 · left out · 1 pod',
+        '',
         ' shop/orders-db-0  blocked  its budget can never be met (minAvailable 1 of 1)',
-        '                            owner: budget shop/orders-db',
+        '                            ask budget shop/orders-db',
       ),
     );
+    expect(renderExplanation(preview, 'rack1-02', view).split('\n').slice(0, 5)).toEqual([
+      'rack1-02 · wave 2 · 00:56 to 01:15 (p95 01:20)',
+      'takes 19m, measured on 41 servers · 138 pods',
+      '',
+      ' shop/moves-0   moves    live by criu, keeps memory · to rack1-09.example.org',
+      '                         about 12s',
+    ]);
+    expect(renderExplanation(preview, 'nobody', view)).toBe('the plan weekly-kernel has no server nobody');
+  });
+
+  it('plan: what does not fit its window is said in the third line, and no time without how sure it is', () => {
+    const { forecast } = preview;
+    const third = (change: Partial<typeof forecast>): string =>
+      renderPlan({ ...preview, forecast: { ...forecast, ...change } }, { ...view, width: 200 }).split('\n')[2] ?? '';
+    expect(third({ later: { p50: 4, p95: 5 } })).toContain('no, 4 (p95 5) of 10 servers wait for a later window');
+    expect(third({ later: { p50: 0, p95: 2 } })).toContain('just fits; where servers are slow, 2 of 10 servers wait');
+    expect(third({ never: 3, why: 'budget 0' })).toContain('no, 3 of 10 servers cannot start: budget 0');
+    const stated = { p50Ms: 1_800_000, p95Ms: 1_800_000, measured: 0, group: '' };
+    expect(third({ sources: [{ servers: 10, takes: stated }] })).toContain('30m each as estimated, not measured yet');
   });
 
   it('plan, status and history: the commit, where the documents come from Git', () => {
     const commit = '4f1c2ab07d1e5c3b9a8f6e4d2c1b0a9f8e7d6c5b';
     const definition = { ...preview.definition, commit };
     const [planLine] = renderPlan({ ...preview, definition }, view).split('\n');
-    expect(planLine).toBe('weekly-kernel · kernel-update · 12 servers · commit 4f1c2ab');
+    expect(planLine).toBe('weekly-kernel · kernel-update · 12 servers match · 2 left out · commit 4f1c2ab');
     expect(renderStatus(runView({ commit }), view)).toContain('run 2611-a7 · weekly-kernel · commit 4f1c2ab ·');
     const created = renderHistory([{ version: 1, atMs: nowMs, event: { kind: 'runCreated', definition } }], view);
     expect(created.replaceAll(/\s+/g, ' ')).toContain('weekly-kernel (kernel-update) from commit 4f1c2ab created by');

@@ -150,7 +150,12 @@ const definition: RunDefinition = {
   evacuation: defaultEvacuation,
 };
 
-function pods(number: number, verdict: PodPreview['verdict'], how: string): PodPreview[] {
+function pods(
+  number: number,
+  verdict: PodPreview['verdict'],
+  how: string,
+  move: Partial<PodPreview> = {},
+): PodPreview[] {
   return Array.from({ length: number }, (_value, index) => ({
     pod: `shop/${verdict}-${index}`,
     server: 'rack1-02',
@@ -158,6 +163,7 @@ function pods(number: number, verdict: PodPreview['verdict'], how: string): PodP
     how,
     owner: '',
     warnings: [],
+    ...move,
   }));
 }
 
@@ -184,12 +190,25 @@ export const preview: PlanPreview = {
   servers: definition.servers.map(({ name, leftOut }, index) => ({
     name,
     wave: index === 0 ? 0 : index < 3 ? 1 : 2,
+    ...(leftOut ? {} : { fromMs: opensMs, toMs: { p50: opensMs + 19 * minutesMs, p95: opensMs + 24 * minutesMs } }),
     takes: measured,
     leftOut,
   })),
   pods: [
-    ...pods(96, 'moves', 'live by criu, keeps memory'),
-    ...pods(18, 'moves', 'surge, keeps nothing: restart'),
+    ...pods(96, 'moves', 'live by criu, keeps memory', {
+      way: 'live',
+      mover: 'criu',
+      promise: 'memory',
+      predictedMs: 12 * secondsMs,
+      target: 'rack1-09.example.org',
+    }),
+    ...pods(18, 'moves', 'surge: replaced before it goes', {
+      way: 'surge',
+      mover: 'surge',
+      promise: 'nothing: restart',
+      predictedMs: 60 * secondsMs,
+      order: 10,
+    }),
     ...pods(24, 'stays', 'DaemonSet'),
     {
       pod: 'shop/orders-db-0',

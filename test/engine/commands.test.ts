@@ -156,6 +156,48 @@ describe('a run', () => {
   });
 });
 
+describe('two people at the same moment', () => {
+  it('start one run, by way of whichever daemons: the servers belong to one of them', async () => {
+    const { simulation, daemon } = await setting();
+    const consoles = [simulation.startConsole('x'), simulation.startConsole('y'), daemon.operations];
+    const asked = await simulation.settle(
+      Promise.allSettled(consoles.map((one, index) => one.start({ plan: 'weekly', by: `person-${index}` }))),
+    );
+    expect(asked.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    const reasons = asked.flatMap((one) => (one.status === 'rejected' ? [String(one.reason)] : []));
+    expect(reasons).toEqual([
+      expect.stringMatching(/a belongs to run .* which has not ended/),
+      expect.stringMatching(/a belongs to run .* which has not ended/),
+    ]);
+    expect(await simulation.journal.runIds()).toHaveLength(1);
+  });
+
+  it('wait for a daemon that was killed while it started one, and not for ever', async () => {
+    const { simulation, daemon } = await setting();
+    simulation.table.grant('runs', 'killed');
+    simulation.table.forget('killed', 15_000);
+    await simulation.startRun(daemon);
+    simulation.table.grant('runs', 'stuck');
+    expect(await refusal(simulation, daemon.operations.evacuate('a', 'anna'))).toContain('just being started by stuck');
+  });
+});
+
+describe('a run that has ended', () => {
+  it('does not go on while another one has a server that it still has to do', async () => {
+    const { simulation, daemon } = await setting({}, { neverBoots: true });
+    const first = await simulation.startRun(daemon);
+    await simulation.runToEnd();
+    const { runId } = await simulation.settle(daemon.operations.evacuate('b', 'anna'));
+    for (const ask of ['retry', 'skip'] as const) {
+      const why = await refusal(simulation, daemon.operations[ask](first, 'a', 'ben'));
+      expect(why).toBe(`run/refused: b belongs to run ${runId} (b), which has not ended`);
+    }
+    await simulation.settle(daemon.operations.stop(runId, 'anna'));
+    await simulation.runToEnd();
+    await simulation.settle(daemon.operations.retry(first, 'a', 'ben'));
+  });
+});
+
 describe('the single verbs of a server', () => {
   it('evacuate leaves it cordoned and empty in our name, and return lifts exactly that cordon', async () => {
     const { simulation, daemon } = await setting();

@@ -2,7 +2,8 @@
 import type { Command } from 'commander';
 import { ExitCode } from '../../errors/codes.ts';
 import type { Run } from '../session.ts';
-import { renderExplanation, renderPlan } from '../render/plan.ts';
+import { renderExplanation } from '../render/explanation.ts';
+import { renderPlan } from '../render/plan.ts';
 import { sayNext } from './requested.ts';
 
 export function addPlan(program: Command, run: Run): void {

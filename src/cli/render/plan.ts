@@ -1,29 +1,18 @@
 /** What a plan would do, before it does anything: waves, ways of the pods, blockers and whom to ask. Pure. */
 import type { PlanPreview, PodPreview } from '../../planner/preview.ts';
-import type { RunDefinition, Wave } from '../../workflow/definition.ts';
+import type { RunDefinition } from '../../workflow/definition.ts';
+import { forecastLines, shortLength, waveTable } from './forecast.ts';
 import { paint } from './paint.ts';
-import {
-  byName,
-  clean,
-  count,
-  duration,
-  fit,
-  pad,
-  plural,
-  shortCommit,
-  table,
-  widthOf,
-  wrapSegments,
-  type Cell,
-  type View,
-} from './text.ts';
+import { byName, clean, count, pad, plural, shortCommit, widthOf, wrapSegments, type View } from './text.ts';
 
 export function renderPlan(preview: PlanPreview, view: View): string {
-  const { definition, pods, warnings } = preview;
+  const { definition, servers, warnings } = preview;
+  const leftOut = servers.filter((server) => server.leftOut).length;
   const segments = [
     definition.plan,
     definition.playbook,
-    plural(definition.servers.length, 'server'),
+    `${plural(definition.servers.length, 'server')} match${definition.servers.length === 1 ? 'es' : ''}`,
+    leftOut > 0 ? `${count(leftOut)} left out` : '',
     definition.commit === undefined
       ? `documents ${definition.digest.slice(0, 7)}`
       : `commit ${shortCommit(definition.commit)}`,
@@ -32,87 +21,36 @@ export function renderPlan(preview: PlanPreview, view: View): string {
   return [
     paint(first, 'bold', view.color),
     ...rest,
+    ...forecastLines(preview, view),
     '',
-    ...waveTable(definition, view),
+    ...waveTable(preview, view),
     '',
-    ...podLines(pods, view),
+    ...podLines(preview.pods, view),
     ...rebalanceLine(definition, view),
-    ...blockerLines(pods, view),
+    ...blockerLines(preview, view),
     ...warningLines(warnings, view),
   ].join('\n');
 }
 
-/** Every pod of one server, and what would become of it. */
-export function renderExplanation(preview: PlanPreview, server: string, view: View): string {
-  const pods = preview.pods.filter((pod) => pod.server === server).sort((a, b) => byName(a.pod, b.pod));
-  if (pods.length === 0) return `no pods on ${server} that the plan knows of`;
-  const podWidth = Math.min(32, Math.max(...pods.map(({ pod }) => widthOf(clean(pod)))));
-  return pods
-    .flatMap(({ pod, verdict, how, owner }) =>
-      wrapSegments(
-        [clean(how), owner === '' ? '' : `owner: ${clean(owner)}`],
-        ` ${pad(fit(clean(pod), podWidth), podWidth)}  ${pad(verdict, 'blocked'.length)}  `,
-        view.width,
-      ),
-    )
-    .join('\n');
-}
-
-function waveTable(definition: RunDefinition, view: View): string[] {
-  const rows = definition.waves.map((wave, index): Cell[] => {
-    const { atOnce, why } = limitOf(wave, definition);
-    return [
-      { text: String(index + 1) },
-      { text: count(wave.servers.length) },
-      { text: count(atOnce) },
-      { text: why },
-      { text: index === definition.waves.length - 1 ? 'the end' : thenOf(wave) },
-      { text: wave.servers.join(', ') },
-    ];
-  });
-  return table(
-    [
-      { title: 'wave', align: 'right' },
-      { title: 'servers', align: 'right' },
-      { title: 'at once', align: 'right' },
-      { title: 'why not more' },
-      { title: 'then' },
-      { title: 'which', flexible: true },
-    ],
-    rows,
-    view,
-  );
-}
-
-function limitOf(wave: Wave, definition: RunDefinition): { atOnce: number; why: string } {
-  const { maxUnavailable, maxParallel } = definition;
-  const atOnce = Math.min(wave.servers.length, maxUnavailable, maxParallel);
-  if (atOnce === wave.servers.length) return { atOnce, why: 'all of the wave' };
-  return { atOnce, why: maxParallel < maxUnavailable ? `maxParallel ${maxParallel}` : `budget ${maxUnavailable}` };
-}
-
-function thenOf(wave: Wave): string {
-  const soak = wave.soakMs > 0 ? `${shortLength(wave.soakMs)} soak` : '';
-  return [soak, wave.approval ? 'approval' : ''].filter((part) => part !== '').join(', then ') || 'the next';
-}
-
-/** `30m` rather than `30m 00s`: plans are written in whole units. */
-function shortLength(lengthMs: number): string {
-  return duration(lengthMs).replace(/ 00?[smh]$/, '');
-}
-
 function podLines(pods: readonly PodPreview[], view: View): string[] {
   const of = (verdict: PodPreview['verdict']): PodPreview[] => pods.filter((pod) => pod.verdict === verdict);
-  const summary = [
-    `${count(of('moves').length)} move`,
+  const moving = of('moves');
+  const others = [
     `${count(of('stays').length)} stay`,
     of('waits').length > 0 ? `${count(of('waits').length)} waited for` : '',
     of('blocked').length > 0 ? `${count(of('blocked').length)} blocked` : '',
   ];
-  const ways = byHow(of('moves')).map(([how, number]) => `${count(number)} ${how}`);
+  const width = Math.max(5, count(moving.length).length);
+  const line = (title: string, number: string, segments: readonly string[]): string[] =>
+    segments.length === 0 ? [] : wrapSegments(segments, ` ${pad(title, 12)}  ${pad(number, width)}  `, view.width);
   return [
-    ...wrapSegments(summary, ' pods  ', view.width),
-    ...(ways.length > 0 ? wrapSegments(ways, ' how   ', view.width) : []),
+    ...line('pods to move', count(moving.length), tally(moving, sayWay)),
+    ...line(
+      'they keep',
+      '',
+      tally(moving, ({ promise }) => promise ?? ''),
+    ),
+    ...line('other pods', '', others),
   ];
 }
 
@@ -120,31 +58,47 @@ function rebalanceLine({ rebalance }: RunDefinition, view: View): string[] {
   if (!rebalance || rebalance.policy === 'none') return [];
   const what = rebalance.policy === 'spread' ? 'evens out the servers' : 'pods go back alive to where they were';
   const limits = [`at most ${plural(rebalance.maxMoves, 'move')}`, `at most ${shortLength(rebalance.timeoutMs)}`];
-  return wrapSegments([what, ...limits], ' then  ', view.width);
+  return wrapSegments([what, ...limits], ` ${pad('afterwards', 12)}  `, view.width);
 }
 
-/** Ways and how many pods go each, the most used first. */
-function byHow(pods: readonly PodPreview[]): [string, number][] {
+function sayWay({ way, mover }: PodPreview): string {
+  return way === 'live' ? `alive by ${mover}` : way === 'surge' ? 'surge' : 'restart';
+}
+
+/** What is said of the pods and of how many, the most frequent first. */
+function tally(pods: readonly PodPreview[], say: (pod: PodPreview) => string): string[] {
   const counts = new Map<string, number>();
-  for (const { how } of pods) counts.set(clean(how), (counts.get(clean(how)) ?? 0) + 1);
-  return [...counts].sort(([a, many], [b, more]) => more - many || byName(a, b));
+  for (const pod of pods) counts.set(clean(say(pod)), (counts.get(clean(say(pod))) ?? 0) + 1);
+  return [...counts]
+    .sort(([a, many], [b, more]) => more - many || byName(a, b))
+    .map(([text, number]) => `${text} ${count(number)}`);
 }
 
-function blockerLines(pods: readonly PodPreview[], view: View): string[] {
-  const blocked = pods
-    .filter((pod) => pod.verdict === 'blocked')
-    .sort((a, b) => byName(a.server, b.server) || byName(a.pod, b.pod));
-  if (blocked.length === 0) return [];
-  const serverWidth = Math.max(...blocked.map(({ server }) => widthOf(clean(server))));
-  const lines = blocked.flatMap(({ server, pod, how, owner }) => [
-    ...wrapSegments([clean(pod)], ` ${pad(clean(server), serverWidth)}  `, view.width),
-    ...wrapSegments(
-      [clean(how), owner === '' ? '' : `owner: ${clean(owner)}`],
-      ' '.repeat(serverWidth + 5),
-      view.width,
-    ),
-  ]);
-  return ['', paint(` blockers ${count(blocked.length)}`, 'alarm', view.color), ...lines];
+/** Every server that is left out, with each pod that keeps it from being emptied. */
+function blockerLines({ servers, pods }: PlanPreview, view: View): string[] {
+  const leftOut = servers.filter((server) => server.leftOut).sort((a, b) => byName(a.name, b.name));
+  if (leftOut.length === 0) return [];
+  const blocked = Map.groupBy(
+    pods.filter(({ verdict }) => verdict === 'blocked').sort((a, b) => byName(a.pod, b.pod)),
+    ({ server }) => server,
+  );
+  const nameWidth = Math.max(...leftOut.map(({ name }) => widthOf(clean(name))));
+  const lines = leftOut.flatMap(({ name, leftOut: why }) => {
+    const lead = ` ${pad(clean(name), nameWidth)}  `;
+    const own = blocked.get(name);
+    if (!own) return wrapSegments([clean(why?.because ?? '')], lead, view.width);
+    return own.flatMap(({ pod, how, owner }, index) => [
+      ...wrapSegments([clean(pod)], index === 0 ? lead : ' '.repeat(lead.length), view.width),
+      ...wrapSegments([clean(how), owner === '' ? '' : `ask ${clean(owner)}`], ' '.repeat(lead.length + 2), view.width),
+    ]);
+  });
+  const them = leftOut.length === 1 ? 'this server is' : `these ${count(leftOut.length)} servers are`;
+  return [
+    '',
+    paint(` blockers ${count(leftOut.length)}`, 'alarm', view.color),
+    ...lines,
+    ` ${them} left out of the run`,
+  ];
 }
 
 function warningLines(warnings: readonly string[], view: View): string[] {

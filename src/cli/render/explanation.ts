@@ -1,0 +1,57 @@
+/** Every pod of one server, and what would become of it. Pure. */
+import type { PlanPreview, PodPreview, ServerPreview } from '../../planner/preview.ts';
+import { shortLength } from './forecast.ts';
+import { byName, clean, fit, moment, pad, plural, widthOf, wrapSegments, type View } from './text.ts';
+
+export function renderExplanation(preview: PlanPreview, server: string, view: View): string {
+  const known = preview.servers.find(({ name }) => name === server);
+  if (!known) return `the plan ${clean(preview.definition.plan)} has no server ${clean(server)}`;
+  const pods = preview.pods
+    .filter((pod) => pod.server === server)
+    .sort((a, b) => rank(a) - rank(b) || byName(a.pod, b.pod));
+  const head = wrapSegments(
+    [clean(server), ...headOf(known, preview, view), plural(pods.length, 'pod')],
+    '',
+    view.width,
+  );
+  if (pods.length === 0) return head.join('\n');
+  const podWidth = Math.min(32, Math.max(...pods.map(({ pod }) => widthOf(clean(pod)))));
+  const lines = pods.flatMap((pod) =>
+    wrapSegments(
+      segmentsOf(pod),
+      ` ${pad(fit(clean(pod.pod), podWidth), podWidth)}  ${pad(pod.verdict, 'blocked'.length)}  `,
+      view.width,
+    ),
+  );
+  return [...head, '', ...lines].join('\n');
+}
+
+/** What is in the way first, then those that move in their order, then the rest. */
+function rank({ verdict, order }: PodPreview): number {
+  if (verdict === 'blocked') return Number.NEGATIVE_INFINITY;
+  return verdict === 'moves' ? (order ?? 0) : Number.POSITIVE_INFINITY;
+}
+
+function headOf({ wave, leftOut, fromMs, toMs, takes }: ServerPreview, preview: PlanPreview, view: View): string[] {
+  if (leftOut) return ['left out'];
+  const there = { ...view, timeZone: preview.forecast.opening?.timeZone ?? view.timeZone };
+  if (fromMs === undefined || !toMs) return [`wave ${wave + 1}`, 'never starts'];
+  const usual = moment(toMs.p50, there);
+  const slow = moment(toMs.p95, there);
+  const times = `${moment(fromMs, there)} to ${usual}${slow === usual ? '' : ` (p95 ${slow})`}`;
+  if (!takes) return [`wave ${wave + 1}`, times];
+  const source =
+    takes.measured > 0 ? `measured on ${plural(takes.measured, 'server')}` : 'as estimated, not measured yet';
+  return [`wave ${wave + 1}`, times, `takes ${shortLength(takes.p50Ms)}, ${source}`];
+}
+
+function segmentsOf({ how, owner, target, predictedMs, order, warnings }: PodPreview): string[] {
+  return [
+    clean(how),
+    target === undefined ? '' : `to ${clean(target)}`,
+    predictedMs === undefined ? '' : `about ${shortLength(predictedMs)}`,
+    order === undefined || order === 0 ? '' : `order ${order}`,
+    owner === '' ? '' : `ask ${clean(owner)}`,
+    ...warnings.map(clean),
+  ];
+}
