@@ -6,7 +6,8 @@
 import { flagAt, listAt, numberAt, optionalTextAt, recordAt, textAt, textsAt, timeAt, isRecord } from './json.ts';
 import { parsePlacement, parseSelector, parseTolerations } from './parse-placement.ts';
 import { parseRequests, parseResources } from './parse-requests.ts';
-import { ownerAnnotation, reasonAnnotation, type Cordon, type NodeView } from './node.ts';
+import { cordonOf } from './cordon.ts';
+import type { NodeView } from './node.ts';
 import type { PodOwner, PodPhase, PodView, PodVolume, VolumeKind } from './pod.ts';
 import { memoryBytesOf } from './quantity.ts';
 import type { BudgetView } from './budget.ts';
@@ -35,14 +36,6 @@ export function parseNode(object: unknown): NodeView {
 function internalAddressOf(status: unknown): string | undefined {
   const found = listAt(status, 'addresses').find((address) => textAt(address, 'type') === 'InternalIP');
   return optionalTextAt(found, 'address');
-}
-
-/** Ours is only what carries a run's name; an annotation on a node that is not cordoned is left over and means nothing. */
-function cordonOf(object: unknown): Cordon {
-  if (!flagAt(recordAt(object, 'spec'), 'unschedulable')) return { kind: 'none' };
-  const annotations = textsAt(recordAt(object, 'metadata'), 'annotations');
-  const runId = annotations[ownerAnnotation];
-  return runId ? { kind: 'ours', runId, reason: annotations[reasonAnnotation] ?? '' } : { kind: 'foreign' };
 }
 
 function hasCondition(status: unknown, type: string): boolean {

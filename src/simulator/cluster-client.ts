@@ -1,4 +1,5 @@
 /** Requests to the simulated API in memory, in the name of one user. It knows no meaning of what it carries. */
+import { fieldManager } from '../cluster/cordon.ts';
 import type { JsonRecord } from '../cluster/json.ts';
 import { MaintenanceError } from '../errors/maintenance-error.ts';
 import { errorOf } from './cluster-answers.ts';
@@ -44,6 +45,9 @@ export class ApiClient {
 
   patch(path: string, type: 'merge' | 'strategic', body: unknown): void {
     const contentType = `application/${type === 'merge' ? 'merge-patch' : 'strategic-merge-patch'}+json`;
-    this.must(this.ask('PATCH', path, body, contentType), `patch ${path}`);
+    const query = new URLSearchParams({ fieldManager });
+    const answer = this.#api.handle({ method: 'PATCH', path, user: this.#user, query, body, contentType });
+    if (answer.kind === 'watch') throw new MaintenanceError('cluster/refused', 'halt', 'a watch was not asked for');
+    this.must(answer, `patch ${path}`);
   }
 }

@@ -4,8 +4,9 @@
  * It never looks into the store for what a right is needed for; every call goes through the API with its user.
  */
 import type { BudgetView } from '../cluster/budget.ts';
-import { flagAt, listAt, numberAt, recordAt, textAt, textsAt, type JsonRecord } from '../cluster/json.ts';
-import { ownerAnnotation, reasonAnnotation, type NodeView } from '../cluster/node.ts';
+import { cordonChange, uncordonChange } from '../cluster/cordon.ts';
+import { flagAt, listAt, numberAt, recordAt, textAt, textsAt } from '../cluster/json.ts';
+import type { NodeView } from '../cluster/node.ts';
 import { withPending } from '../cluster/pending.ts';
 import { parseBudget, parseNode, parsePod } from '../cluster/parse.ts';
 import { podKey, type PodRef, type PodView } from '../cluster/pod.ts';
@@ -121,33 +122,18 @@ export class SimulatedCluster implements Cluster {
   async cordon(node: string, runId: string, reason: string, signal: AbortSignal): Promise<CordonAnswer> {
     return await this.#call('cordon', signal, () => {
       const object = this.#client.read(`/api/v1/nodes/${node}`);
-      const owner = ownerOf(object);
-      if (flagAt(recordAt(object, 'spec'), 'unschedulable')) {
-        return owner === runId ? { kind: 'alreadyOurs' } : { kind: 'foreign', by: owner || 'unknown' };
-      }
-      const annotations = { [ownerAnnotation]: runId, [reasonAnnotation]: reason };
-      this.#client.patch(`/api/v1/nodes/${node}`, 'merge', {
-        metadata: { annotations },
-        spec: { unschedulable: true },
-      });
+      const decided = cordonChange(object, runId, reason);
+      if ('answer' in decided) return decided.answer;
+      this.#writeNode(node, decided.change);
       return { kind: 'cordoned' };
     });
   }
 
   async uncordon(node: string, runId: string, signal: AbortSignal): Promise<'uncordoned' | 'notCordoned' | 'notOurs'> {
     return await this.#call('uncordon', signal, () => {
-      const object = this.#client.read(`/api/v1/nodes/${node}`);
-      const isCordoned = flagAt(recordAt(object, 'spec'), 'unschedulable');
-      const isOurs = ownerOf(object) === runId;
-      if (isCordoned && !isOurs) return 'notOurs';
-      const annotations = { [ownerAnnotation]: null, [reasonAnnotation]: null };
-      if (isOurs) {
-        this.#client.patch(`/api/v1/nodes/${node}`, 'merge', {
-          metadata: { annotations },
-          spec: { unschedulable: null },
-        });
-      }
-      return isCordoned ? 'uncordoned' : 'notCordoned';
+      const { answer, change } = uncordonChange(this.#client.read(`/api/v1/nodes/${node}`), runId);
+      if (change) this.#writeNode(node, change);
+      return answer;
     });
   }
 
@@ -308,6 +294,10 @@ export class SimulatedCluster implements Cluster {
     return result;
   }
 
+  #writeNode(node: string, { annotations, spec }: { readonly annotations: object; readonly spec: object }): void {
+    this.#client.patch(`/api/v1/nodes/${node}`, 'merge', { metadata: { annotations }, spec });
+  }
+
   #views<T extends ApiObject, V>(kind: Kind<T>, known: WeakMap<ApiObject, V>, parse: (object: unknown) => V): V[] {
     return this.#api.store.list(kind).map((object) => {
       const found = known.get(object);
@@ -332,8 +322,4 @@ export class SimulatedCluster implements Cluster {
 
 function podPath(pod: { namespace: string; name: string }): string {
   return `/api/v1/namespaces/${pod.namespace}/pods/${pod.name}`;
-}
-
-function ownerOf(node: JsonRecord): string {
-  return textsAt(recordAt(node, 'metadata'), 'annotations')[ownerAnnotation] ?? '';
 }

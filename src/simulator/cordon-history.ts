@@ -1,5 +1,5 @@
 /** Every cordon and its lifting, node by node: when, and in whose name. For the checkers; it never interferes. */
-import { ownerAnnotation } from '../cluster/node.ts';
+import { cordonOf } from '../cluster/cordon.ts';
 import type { Clock } from '../ports/clock.ts';
 import { kinds } from './kubernetes/kinds.ts';
 import type { NodeObject } from './kubernetes/objects.ts';
@@ -22,8 +22,9 @@ export class CordonHistory {
       const isCordoned = now.spec.unschedulable === true;
       if (isCordoned === (before?.spec.unschedulable === true)) return;
       // The name goes together with the cordon, so a lifted cordon is in the name of before.
-      const named = (isCordoned ? now : before)?.metadata.annotations?.[ownerAnnotation] ?? '';
-      const record: CordonRecord = { kind: isCordoned ? 'cordoned' : 'uncordoned', atMs: clock.nowMs(), by: named };
+      const cordon = cordonOf(isCordoned ? now : before);
+      const by = cordon.kind === 'ours' ? cordon.runId : '';
+      const record: CordonRecord = { kind: isCordoned ? 'cordoned' : 'uncordoned', atMs: clock.nowMs(), by };
       this.#byNode.set(now.metadata.name, [...this.of(now.metadata.name), record]);
     });
   }

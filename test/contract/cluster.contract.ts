@@ -120,6 +120,27 @@ function cordonLaws(bench: () => Bench): void {
       expect(await bench().uncordon('run-1')).toBe('notOurs');
     });
 
+    it('is not ours any more once somebody has lifted it, though our name is still there: the next cordon is theirs', async () => {
+      const { admin, cluster, drive } = unpacked(bench());
+      await bench().cordon('run-1');
+      admin.merge(nodePath, { spec: { unschedulable: null } });
+      admin.merge(nodePath, { spec: { unschedulable: true } });
+      expect(admin.annotations('node-a')['pitcrew.dev/cordoned-by']).toBe('run-1');
+      expect(await drive(cluster.readNode('node-a', never))).toMatchObject({ cordon: { kind: 'foreign' } });
+      expect(await bench().cordon('run-1')).toEqual({ kind: 'foreign', by: 'unknown' });
+      expect(await bench().uncordon('run-1')).toBe('notOurs');
+      expect(recordAt(admin.read(nodePath), 'spec')['unschedulable']).toBe(true);
+      expect(admin.annotations('node-a')['pitcrew.dev/cordoned-by']).toBeUndefined();
+    });
+
+    it('stays ours whatever else somebody writes on the node, a cordon of what is cordoned included', async () => {
+      const { admin } = bench();
+      await bench().cordon('run-1');
+      admin.merge(nodePath, { metadata: { labels: { team: 'db' } }, spec: { unschedulable: true } });
+      expect(await bench().cordon('run-1')).toEqual({ kind: 'alreadyOurs' });
+      expect(await bench().uncordon('run-1')).toBe('uncordoned');
+    });
+
     it('marks a node that a run has yet to come to, and takes only that run’s mark away again', async () => {
       const { admin, cluster, drive } = unpacked(bench());
       const other = { key: 'team', value: 'db', effect: 'PreferNoSchedule' };

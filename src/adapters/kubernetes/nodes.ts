@@ -4,8 +4,8 @@
  * Owner and cordon are written in one patch, guarded by the version that was read, so that there is no moment in which
  * a node is cordoned without an owner, and nobody else's cordon is ever taken for ours. It never drains.
  */
-import { ownerAnnotation, reasonAnnotation } from '../../cluster/node.ts';
-import { flagAt, listAt, recordAt, textAt, textsAt, type JsonRecord } from '../../cluster/json.ts';
+import { cordonChange, uncordonChange } from '../../cluster/cordon.ts';
+import { listAt, recordAt, textAt, type JsonRecord } from '../../cluster/json.ts';
 import { withPending } from '../../cluster/pending.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { ConditionUpdate, CordonAnswer } from '../../ports/cluster.ts';
@@ -34,11 +34,9 @@ export async function cordon(
 ): Promise<CordonAnswer> {
   return await againOnConflict(tools.clock, signal, async () => {
     const object = await readRawNode(tools.transport, node, signal);
-    const owner = ownerOf(object);
-    if (isCordoned(object))
-      return owner === runId ? { kind: 'alreadyOurs' } : { kind: 'foreign', by: owner || 'unknown' };
-    const annotations = { [ownerAnnotation]: runId, [reasonAnnotation]: reason };
-    await patchNode(tools.transport, node, object, { annotations, spec: { unschedulable: true } }, signal);
+    const decided = cordonChange(object, runId, reason);
+    if ('answer' in decided) return decided.answer;
+    await patchNode(tools.transport, node, object, decided.change, signal);
     return { kind: 'cordoned' };
   });
 }
@@ -49,14 +47,11 @@ export async function uncordon(
   runId: string,
   signal: AbortSignal,
 ): Promise<'uncordoned' | 'notCordoned' | 'notOurs'> {
-  const annotations = { [ownerAnnotation]: null, [reasonAnnotation]: null };
   return await againOnConflict(tools.clock, signal, async () => {
     const object = await readRawNode(tools.transport, node, signal);
-    const isOurs = ownerOf(object) === runId;
-    if (isCordoned(object) && !isOurs) return 'notOurs';
-    // Somebody else lifted our cordon. Our name must go too: it would claim the next person's cordon for this run.
-    if (isOurs) await patchNode(tools.transport, node, object, { annotations, spec: { unschedulable: null } }, signal);
-    return isCordoned(object) ? 'uncordoned' : 'notCordoned';
+    const { answer, change } = uncordonChange(object, runId);
+    if (change) await patchNode(tools.transport, node, object, change, signal);
+    return answer;
   });
 }
 
@@ -73,14 +68,6 @@ export async function setPending(
     // The list is written as a whole, so only over the version that was read: a cordon adds a taint of its own.
     if (taints) await patchNode(tools.transport, node, object, { spec: { taints } }, signal);
   });
-}
-
-function isCordoned(object: JsonRecord): boolean {
-  return flagAt(recordAt(object, 'spec'), 'unschedulable');
-}
-
-function ownerOf(object: JsonRecord): string {
-  return textsAt(recordAt(object, 'metadata'), 'annotations')[ownerAnnotation] ?? '';
 }
 
 async function patchNode(

@@ -1,4 +1,6 @@
 /** Paths of the API objects that this adapter touches. Every variable part is encoded. */
+import { fieldManager } from '../../cluster/cordon.ts';
+
 const encode = encodeURIComponent;
 
 export const paths = {
@@ -24,6 +26,4 @@ export const paths = {
   version: '/version',
 } as const;
 
-/** Who wrote a field, in `managedFields`. */
-const fieldManager = 'pitcrew';
 export const writeQuery = { fieldManager } as const;

@@ -113,7 +113,7 @@ export class KubernetesApi {
       case 'create':
         return answer(201, create(registry, target, request.body, query, isDryRun));
       case 'update':
-        return answer(200, replace(registry, target, request.body, isDryRun));
+        return answer(200, replace(registry, target, request.body, query, isDryRun));
       case 'patch': {
         const contentType = (request.contentType ?? '').split(';')[0]?.trim() ?? '';
         return answer(200, patch(registry, target, { contentType, body: request.body, query, isDryRun }));

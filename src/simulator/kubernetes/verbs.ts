@@ -4,6 +4,7 @@ import { pageOf } from './paging.ts';
 import { readDeleteOptions } from './eviction.ts';
 import { apiVersionOf, kinds, type Draft, type Kind } from './kinds.ts';
 import { withCondition, type ApiObject, type PodObject } from './objects.ts';
+import { withCordonManager } from './managed-fields.ts';
 import { jsonPatch, mergePatch } from './patch.ts';
 import * as refusal from './refusal.ts';
 import { isDraft, type Registry } from './registry.ts';
@@ -78,7 +79,13 @@ function checkIdentity(kind: Kind, body: Draft, namespace: string): void {
   }
 }
 
-export function replace(registry: Registry, target: Target, body: unknown, isDryRun: boolean): ApiObject {
+export function replace(
+  registry: Registry,
+  target: Target,
+  body: unknown,
+  query: URLSearchParams,
+  isDryRun: boolean,
+): ApiObject {
   const { kind, namespace, name } = target;
   if (!isDraft(body)) throw refusal.badRequest('the body is no object');
   checkIdentity(kind, body, namespace);
@@ -87,7 +94,7 @@ export function replace(registry: Registry, target: Target, body: unknown, isDry
       `the name of the object (${textAt(body.metadata, 'name')}) does not match the name on the URL (${name})`,
     );
   }
-  return write(registry, target, read(registry, target), withWholeSeconds(body), isDryRun);
+  return write(registry, target, read(registry, target), managed(registry, target, body, query), isDryRun);
 }
 
 export interface PatchRequest {
@@ -107,7 +114,7 @@ export function patch(registry: Registry, target: Target, request: PatchRequest)
     const shown = isStrategic ? goFormat(request.body) : JSON.stringify(patched);
     if (field !== undefined) throw refusal.unknownPatchField(shown, field);
   }
-  return write(registry, target, current, withWholeSeconds(patched), request.isDryRun);
+  return write(registry, target, current, managed(registry, target, patched, request.query), request.isDryRun);
 }
 
 function applyPatch(kind: Kind, current: ApiObject, { contentType, body }: PatchRequest): unknown {
@@ -122,6 +129,13 @@ function applyPatch(kind: Kind, current: ApiObject, { contentType, body }: Patch
     default:
       throw refusal.unsupportedMediaType(contentType);
   }
+}
+
+/** As it is stored: times to the second, and with a note of who cordoned it. */
+function managed(registry: Registry, target: Target, body: Draft, query: URLSearchParams): Draft {
+  const draft = withWholeSeconds(body);
+  if (target.kind !== kinds.nodes || target.subresource !== '') return draft;
+  return withCordonManager(read(registry, target), draft, query.get('fieldManager') ?? 'kubectl', registry.now());
 }
 
 function write(registry: Registry, target: Target, current: ApiObject, body: Draft, isDryRun: boolean): ApiObject {

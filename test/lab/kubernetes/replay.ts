@@ -46,8 +46,10 @@ export function masked(value: unknown, key = ''): unknown {
   if (Array.isArray(value)) return value.map((item) => masked(item));
   if (!isRecord(value)) return value;
   const isTimes = key === 'disruptedPods';
+  // Left out of the recordings.
+  const { managedFields: _who, ...kept } = value;
   return Object.fromEntries(
-    Object.entries(value).map(([name, entry]) => [name, isTimes ? `<${typeof entry}>` : masked(entry, name)]),
+    Object.entries(kept).map(([name, entry]) => [name, isTimes ? `<${typeof entry}>` : masked(entry, name)]),
   );
 }
 

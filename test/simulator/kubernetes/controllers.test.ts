@@ -351,11 +351,11 @@ describe('nodes and kubelets', () => {
   test('a cordon shows as a taint, and who set it is kept in the history', async () => {
     const world = testWorld({ servers: servers(1) });
     const body = { metadata: { annotations: { 'pitcrew.dev/cordoned-by': 'run-1' } }, spec: { unschedulable: true } };
-    world.ask('PATCH', '/api/v1/nodes/n1', body, merge);
+    world.ask('PATCH', '/api/v1/nodes/n1?fieldManager=pitcrew', body, merge);
     await world.pass(1_000);
     expect(taintsOf(nodeOf(world, 'n1'))).toEqual(['node.kubernetes.io/unschedulable:NoSchedule']);
     const lifted = { metadata: { annotations: { 'pitcrew.dev/cordoned-by': null } }, spec: { unschedulable: null } };
-    world.ask('PATCH', '/api/v1/nodes/n1', lifted, merge);
+    world.ask('PATCH', '/api/v1/nodes/n1?fieldManager=pitcrew', lifted, merge);
     await world.pass(1_000);
     expect(taintsOf(nodeOf(world, 'n1'))).toEqual([]);
     expect(world.cordons.of('n1')).toMatchObject([
