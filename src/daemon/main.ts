@@ -30,8 +30,11 @@ import { createOperations } from '../engine/run-operations.ts';
 import { Scheduler } from '../engine/scheduler.ts';
 import type { EngineWorld } from '../engine/world.ts';
 import { MaintenanceError } from '../errors/maintenance-error.ts';
+import { CastAiMover } from '../movers/castai/castai-mover.ts';
 import { CriuMover } from '../movers/criu/criu-mover.ts';
 import { EvictMover } from '../movers/evict.ts';
+import { KubeVirtMover } from '../movers/kubevirt/kubevirt-mover.ts';
+import { PaguroMover } from '../movers/paguro/paguro-mover.ts';
 import { SurgeMover } from '../movers/surge.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { RedisAddress } from '../ports/redis-address.ts';
@@ -128,8 +131,17 @@ async function compose({ options, signal, logger, secrets, address, token, teard
   const { documents, webhook } = await openDocuments({ options, logger, secrets, clock, random, teardown });
   const { objects } = cluster;
   const servers = async (): Promise<readonly InventoryServer[]> => (await documents.read()).servers;
+  const tools = { cluster, objects, clock };
   const criu = new CriuMover({ cluster, objects, connections, clock, servers });
-  const movers = { criu, surge: new SurgeMover(cluster), evict: new EvictMover(cluster) };
+  // Which of them the cluster has what they need for, they find out by themselves, again and again.
+  const movers = {
+    kubevirt: new KubeVirtMover(tools),
+    paguro: new PaguroMover(tools),
+    castai: new CastAiMover(tools),
+    criu,
+    surge: new SurgeMover(cluster),
+    evict: new EvictMover(cluster),
+  };
   const world: EngineWorld = { clock, random, logger, cluster, connections, movers, journal, leases, wakeUps };
   const log = new RunLog(journal, clock);
 

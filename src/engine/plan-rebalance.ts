@@ -8,7 +8,7 @@ import type { ClusterView } from '../ports/cluster.ts';
 import type { PodMover } from '../ports/movers.ts';
 import type { MoveWay } from '../spec/plan.ts';
 import type { Chosen } from '../steps/moves.ts';
-import { closedWays, detectMovers, moversOfWay } from '../steps/ways.ts';
+import { closedWays, detectMovers, moversFor } from '../steps/ways.ts';
 import type { RunState } from '../workflow/run-state.ts';
 import type { EngineWorld } from './world.ts';
 
@@ -35,9 +35,10 @@ export async function planNext(
   const { definition } = run;
   const ready = await detectMovers(world.movers, signal);
   const closedFor = closedWays(ready, view);
-  const moversOf = (way: MoveWay): PodMover[] => moversOfWay[way].flatMap((name) => ready.get(name)?.mover ?? []);
+  const moversOf = (way: MoveWay, pod: PodView): PodMover[] =>
+    moversFor(way, pod).flatMap((name) => ready.get(name)?.mover ?? []);
   const chosenFor = (way: MoveWay, pod: PodView, target: string): Chosen | undefined => {
-    for (const mover of moversOf(way)) {
+    for (const mover of moversOf(way, pod)) {
       const assessment = mover.assess(pod, view, target === '' ? undefined : target);
       if (assessment.kind === 'able') return { mover, target, assessment };
     }

@@ -1,11 +1,12 @@
 /**
  * Where a pod that is moved to a chosen node could go, best first. Pure; it reserves nothing and starts nothing.
  *
- * Requests and taints are reckoned with here; what else keeps a pod from a node (CPU, kernel, volumes) its mover knows.
+ * Requests, taints and node affinity are reckoned with here; what else keeps a pod from a node (CPU, kernel, volumes) its mover knows.
  */
 import type { NodeView } from '../cluster/node.ts';
 import { pendingTaint } from '../cluster/node.ts';
 import type { PodView } from '../cluster/pod.ts';
+import { isWantedNode } from '../cluster/placement.ts';
 import { isTolerated } from '../cluster/scheduling.ts';
 
 interface Places {
@@ -38,6 +39,7 @@ function isLater(node: NodeView): boolean {
 
 function isOpenTo(pod: PodView, node: NodeView): boolean {
   if (node.name === pod.node || !node.ready || node.cordon.kind !== 'none') return false;
+  if (!isWantedNode(pod.placement, node)) return false;
   return node.taints.every((taint) => taint.effect === 'PreferNoSchedule' || isTolerated(taint, pod.tolerations));
 }
 

@@ -32,7 +32,9 @@ export type Assessment =
       readonly timeoutMs: number;
     }
   /** Every reason there is, each named for a person: `host network`, `hostPath volume data`. Never empty. */
-  | { readonly kind: 'unable'; readonly blockers: readonly string[] };
+  | { readonly kind: 'unable'; readonly blockers: readonly string[] }
+  /** Not of the sort that this mover moves at all: nothing that anybody would want to hear about. */
+  | { readonly kind: 'other' };
 
 /** What was decided and written down before a move began. A restarted daemon gets the same order again. */
 export interface MoveOrder {
@@ -48,6 +50,8 @@ export interface MoveOrder {
   readonly timeoutMs: number;
   /** Bytes per second that this move may take of the links; left out: no bound. */
   readonly bytesPerSecondMax?: number | undefined;
+  /** Its mover has said before that it is under way: what it had begun and is gone was taken away by somebody else. */
+  readonly hasBegun: boolean;
   /** The journal says that the commit point was about to be passed: from here on there is no way back. */
   readonly isCommitted: boolean;
 }
@@ -93,8 +97,11 @@ export interface MoveContext {
   commit(): Promise<void>;
 }
 
-/** `committed`: too late, the move goes on to its end. `cancelled` also where nothing had begun. */
-export type CancelAnswer = 'cancelled' | 'committed';
+/**
+ * `cancelled`: the source runs on and nothing of the move is left; also where nothing had begun. `cancelling`: asked for, ask
+ * again. `committed`: too late, the move goes on to its end.
+ */
+export type CancelAnswer = 'cancelled' | 'cancelling' | 'committed';
 
 export interface PodMover {
   readonly name: MoverName;

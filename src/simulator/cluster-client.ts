@@ -43,6 +43,14 @@ export class ApiClient {
     return answer.status === 404 ? undefined : this.must(answer, `get ${path}`);
   }
 
+  /** What would be stored, without storing it. */
+  preview(path: string, body: unknown): JsonRecord {
+    const query = new URLSearchParams({ dryRun: 'All' });
+    const answer = this.#api.handle({ method: 'POST', path, body, query, user: this.#user });
+    if (answer.kind === 'watch') throw new MaintenanceError('cluster/refused', 'halt', 'a watch was not asked for');
+    return this.must(answer, `create ${path}`);
+  }
+
   patch(path: string, type: 'merge' | 'strategic', body: unknown): void {
     const contentType = `application/${type === 'merge' ? 'merge-patch' : 'strategic-merge-patch'}+json`;
     const query = new URLSearchParams({ fieldManager });

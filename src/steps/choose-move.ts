@@ -13,7 +13,7 @@ import type { Hold } from '../workflow/hold.ts';
 import type { Move } from '../workflow/move-state.ts';
 import { unfinishedMoves, type Chosen } from './moves.ts';
 import type { StepContext } from './step.ts';
-import { isLiveMover, moversOfWay, type ReadyMover } from './ways.ts';
+import { isLiveMover, moversFor, type ReadyMover } from './ways.ts';
 
 /** A live move that was rolled back is tried once more, to another node: nothing was lost by the first try. */
 const liveTries = 2;
@@ -29,7 +29,7 @@ interface Choice {
 /** What to do with the pod, or what it has to wait for. */
 export function chooseMove({ context, view, ready, pod, verdict }: Choice): Chosen | Hold {
   const before = context.state.moves[pod.uid];
-  const names = verdict.kind === 'moves' ? verdict.ways.flatMap((way) => moversOfWay[way]) : [];
+  const names = verdict.kind === 'moves' ? verdict.ways.flatMap((way) => moversFor(way, pod)) : [];
   for (const name of names) {
     const mover = ready.get(name)?.mover;
     if (!mover || hasFailed(before, name)) continue;

@@ -85,7 +85,8 @@ function orderOf(context: MovesContext, move: Move): MoveOrder {
   const isCommitted = context.state.moves[pod.uid]?.isCommitted ?? move.isCommitted;
   const timeoutMs = move.timeoutMs === 0 ? Number.MAX_SAFE_INTEGER : move.timeoutMs;
   const source = context.server.node;
-  return { id, pod, source, target, promise, startedMs, timeoutMs, bytesPerSecondMax, isCommitted };
+  const hasBegun = move.stage !== undefined;
+  return { id, pod, source, target, promise, startedMs, timeoutMs, bytesPerSecondMax, hasBegun, isCommitted };
 }
 
 async function recordCommit(context: MovesContext, pod: PodRef): Promise<void> {
@@ -148,7 +149,7 @@ async function giveUpLate(context: MovesContext, { pod }: Move, mover: PodMover)
   if (!move || move.result || move.isCommitted || move.timeoutMs === 0) return undefined;
   const takenMs = context.clock.nowMs() - move.startedMs;
   if (takenMs < move.timeoutMs) return undefined;
-  if ((await mover.cancel(orderOf(context, move), context.signal)) === 'committed') return undefined;
+  if ((await mover.cancel(orderOf(context, move), context.signal)) !== 'cancelled') return undefined;
   const because = `given up after ${lengthText(takenMs)}`;
   await context.record({ kind: 'moveFinished', pod: refOf(pod), result: 'rolledBack', because });
   return undefined;
@@ -176,7 +177,8 @@ export async function callBackMove(
     if (context.state.moves[pod.uid]?.result) return;
     const takenMs = context.clock.nowMs() - move.startedMs;
     const disposition = takenMs < 2 * move.timeoutMs ? 'wait' : 'halt';
-    const message = `${podKey(pod)} is past the commit point of its move by ${move.mover}`;
+    const state = answer === 'committed' ? 'past the commit point of' : 'being taken back from';
+    const message = `${podKey(pod)} is ${state} its move by ${move.mover}`;
     throw new MaintenanceError('evacuation/mover', disposition, message);
   } else {
     // Evicted already: it ends here and is made anew elsewhere, whatever becomes of this run.

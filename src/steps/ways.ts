@@ -11,11 +11,17 @@ import type { MoveWay } from '../spec/plan.ts';
 
 export type Movers = Readonly<Partial<Record<MoverName, PodMover>>>;
 
-export const moversOfWay: Readonly<Record<MoveWay, readonly MoverName[]>> = {
+const moversOfWay: Readonly<Record<MoveWay, readonly MoverName[]>> = {
   live: ['kubevirt', 'paguro', 'castai', 'criu'],
   surge: ['surge'],
   evict: ['evict'],
 };
+
+/** A virtual machine is moved by the hypervisor's own means or not at all: a copy of its pod is no copy of the machine. */
+export function moversFor(way: MoveWay, pod: PodView): readonly MoverName[] {
+  const isMachine = pod.owner?.kind === 'VirtualMachineInstance';
+  return way === 'live' && isMachine ? ['kubevirt'] : moversOfWay[way];
+}
 
 const ways: readonly MoveWay[] = ['live', 'surge', 'evict'];
 
@@ -59,12 +65,12 @@ function whyClosed(
   view: ClusterView,
 ): string | undefined {
   const reasons: string[] = [];
-  for (const name of moversOfWay[way]) {
+  for (const name of moversFor(way, pod)) {
     const mover = ready.get(name)?.mover;
     if (!mover) continue;
     const assessment = mover.assess(pod, view);
     if (assessment.kind === 'able') return undefined;
-    reasons.push(`${name}: ${assessment.blockers.join(', ')}`);
+    if (assessment.kind === 'unable') reasons.push(`${name}: ${assessment.blockers.join(', ')}`);
   }
   return reasons.length === 0 ? `no ${way} mover is installed` : reasons.join('; ');
 }
@@ -75,7 +81,7 @@ export function moveOptions(ready: ReadonlyMap<MoverName, ReadyMover>, view: Clu
     closedFor: closedWays(ready, view),
     choose: (pod, allowed) => {
       for (const { way, name } of allowed.flatMap((one) =>
-        moversOfWay[one].map((mover) => ({ way: one, name: mover })),
+        moversFor(one, pod).map((mover) => ({ way: one, name: mover })),
       )) {
         const assessment = ready.get(name)?.mover.assess(pod, view);
         if (assessment?.kind !== 'able') continue;

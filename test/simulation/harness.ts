@@ -11,7 +11,10 @@ import { createOperations } from '../../src/engine/run-operations.ts';
 import type { Operations } from '../../src/engine/operations.ts';
 import { Scheduler } from '../../src/engine/scheduler.ts';
 import type { EngineWorld } from '../../src/engine/world.ts';
+import { CastAiMover } from '../../src/movers/castai/castai-mover.ts';
 import { EvictMover } from '../../src/movers/evict.ts';
+import { KubeVirtMover } from '../../src/movers/kubevirt/kubevirt-mover.ts';
+import { PaguroMover } from '../../src/movers/paguro/paguro-mover.ts';
 import { SurgeMover } from '../../src/movers/surge.ts';
 import type { Bmc } from '../../src/ports/bmc.ts';
 import type { Clock } from '../../src/ports/clock.ts';
@@ -20,6 +23,7 @@ import type { DocumentSource, Documents } from '../../src/ports/documents.ts';
 import type { Journal } from '../../src/ports/journal.ts';
 import type { Leases } from '../../src/ports/leases.ts';
 import type { Logger } from '../../src/ports/logger.ts';
+import type { ApiObjects } from '../../src/ports/objects.ts';
 import type { Shell } from '../../src/ports/shell.ts';
 import { SimulatedBmc } from '../../src/simulator/bmc.ts';
 import { SimulatedCluster } from '../../src/simulator/cluster.ts';
@@ -27,6 +31,7 @@ import { MemoryJournal } from '../../src/simulator/memory-journal.ts';
 import { LeaseTable, MemoryLeases } from '../../src/simulator/memory-leases.ts';
 import { MemoryWakeUps } from '../../src/simulator/memory-wake-ups.ts';
 import { SeededRandom } from '../../src/simulator/seeded-random.ts';
+import { SimulatedObjects } from '../../src/simulator/objects.ts';
 import { SimulatedShell } from '../../src/simulator/shell.ts';
 import { VirtualClock } from '../../src/simulator/virtual-clock.ts';
 import { createWorld, type World, type WorldServer } from '../../src/simulator/world.ts';
@@ -42,6 +47,7 @@ const leaseTtlMs = 15_000;
 /** The ports as one daemon gets them; a test may put something in between. */
 export interface Doors {
   cluster: Cluster;
+  objects: ApiObjects;
   journal: Journal;
   leases: Leases;
   documents: DocumentSource;
@@ -179,7 +185,7 @@ export class Simulation {
         bmcOf: ({ name: server }) => mustHave(bmcs.get(server)),
         shellOf: ({ name: server }) => mustHave(shells.get(server)),
       },
-      movers: { surge: new SurgeMover(cluster), evict: new EvictMover(cluster) },
+      movers: moversOf(cluster, mortal(doors.objects), this.clock),
       journal: mortal(doors.journal),
       leases: mortal(doors.leases),
       wakeUps: mortal(wakeUps),
@@ -222,8 +228,10 @@ export class Simulation {
 
   #doors(name: string): Doors {
     const { world, clock } = this;
+    const cluster = new SimulatedCluster(world.api, this.#shape.clusterFaults);
     const doors: Doors = {
-      cluster: new SimulatedCluster(world.api, this.#shape.clusterFaults),
+      cluster,
+      objects: new SimulatedObjects(world.api, { faults: cluster.faults }),
       journal: this.journal,
       leases: new MemoryLeases(this.table, name),
       documents: { read: () => Promise.resolve(this.#documents()) },
@@ -246,6 +254,18 @@ export class Simulation {
       };
     return { debug: () => undefined, info: () => undefined, warn: line('warn'), error: line('error') };
   }
+}
+
+/** As the daemon has them: which of them are installed, they find out. */
+function moversOf(cluster: Cluster, objects: ApiObjects, clock: Clock): EngineWorld['movers'] {
+  const tools = { cluster, objects, clock };
+  return {
+    kubevirt: new KubeVirtMover(tools),
+    paguro: new PaguroMover(tools),
+    castai: new CastAiMover(tools),
+    surge: new SurgeMover(cluster),
+    evict: new EvictMover(cluster),
+  };
 }
 
 interface Assembled {

@@ -23,6 +23,7 @@ export const paths = {
   lease: (namespace: string, name: string): string => `${paths.leases(namespace)}/${encode(name)}`,
   events: (namespace: string): string => `/apis/events.k8s.io/v1/namespaces/${encode(namespace)}/events`,
   accessReviews: '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
+  groups: '/apis',
   version: '/version',
 } as const;
 

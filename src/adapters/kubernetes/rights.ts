@@ -2,8 +2,9 @@
  * Every right that Pitcrew uses on the Kubernetes API, and why. One table for three readers: `doctor`, which asks for
  * each, `deploy/kubernetes/rbac.yaml`, which grants exactly these (a test compares), and people.
  */
-import { recordAt } from '../../cluster/json.ts';
+import { listAt, recordAt, textAt } from '../../cluster/json.ts';
 import type { Right } from '../../ports/cluster.ts';
+import { moverRights } from './mover-rights.ts';
 import { paths } from './paths.ts';
 import type { ApiTransport } from './transport.ts';
 
@@ -99,7 +100,9 @@ export async function missingRights(
   signal: AbortSignal,
 ): Promise<Right[]> {
   const missing: Right[] = [];
-  for (const right of neededRights(leaseNamespace)) {
+  const groups = await servedGroups(transport, signal);
+  const ofMovers = moverRights.filter(({ group }) => groups.has(group));
+  for (const right of [...neededRights(leaseNamespace), ...ofMovers]) {
     const { verb, group, resource, subresource, namespace } = right;
     const review = await transport.json<unknown>(
       {
@@ -117,4 +120,10 @@ export async function missingRights(
     if (recordAt(review, 'status')['allowed'] !== true) missing.push({ verb, group, resource, subresource, namespace });
   }
   return missing;
+}
+
+async function servedGroups(transport: ApiTransport, signal: AbortSignal): Promise<ReadonlySet<string>> {
+  const request = { verb: 'get', resource: 'API groups', path: paths.groups } as const;
+  const answer = await transport.find<unknown>(request, signal);
+  return new Set(listAt(answer, 'groups').map((group) => textAt(group, 'name')));
 }

@@ -18,6 +18,7 @@ export const pitcrewUser = 'system:serviceaccount:pitcrew:pitcrew';
 export const viewerUser = 'system:serviceaccount:default:viewer';
 
 const readVerbs = ['get', 'list', 'watch'];
+const migrationVerbs = ['get', 'list', 'create', 'delete'];
 const anyone: readonly Rule[] = [
   { verbs: ['create'], groups: ['authorization.k8s.io'], resources: ['selfsubjectaccessreviews'] },
 ];
@@ -43,6 +44,10 @@ const rolesByUser: Readonly<Record<string, readonly Rule[]>> = {
     { verbs: ['list'], groups: ['storage.k8s.io'], resources: ['volumeattachments'] },
     { verbs: ['get', 'create', 'update', 'delete'], groups: ['coordination.k8s.io'], resources: ['leases'] },
     { verbs: ['create'], groups: ['events.k8s.io'], resources: ['events'] },
+    { verbs: ['list'], groups: ['kubevirt.io'], resources: ['kubevirts'] },
+    { verbs: ['get', 'list'], groups: ['kubevirt.io'], resources: ['virtualmachineinstances'] },
+    { verbs: migrationVerbs, groups: ['kubevirt.io'], resources: ['virtualmachineinstancemigrations'] },
+    { verbs: migrationVerbs, groups: ['paguro.dev', 'live.cast.ai'], resources: ['migrations'] },
   ],
 };
 

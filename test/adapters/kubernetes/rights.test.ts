@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { recordAt } from '../../../src/cluster/json.ts';
 import type { Right } from '../../../src/ports/cluster.ts';
+import { moverRights } from '../../../src/adapters/kubernetes/mover-rights.ts';
 import { neededRights } from '../../../src/adapters/kubernetes/rights.ts';
 import { medik8sNamespace } from '../../../src/adapters/kubernetes/node-leases.ts';
 import { never, scriptedApi, type ScriptedApi } from './scripted-api.ts';
@@ -25,8 +26,8 @@ interface Manifest {
   readonly subjects?: readonly object[];
 }
 
-async function manifests(): Promise<Manifest[]> {
-  const text = await readFile(new URL('../../../deploy/kubernetes/rbac.yaml', import.meta.url), 'utf8');
+async function manifests(name = 'rbac.yaml'): Promise<Manifest[]> {
+  const text = await readFile(new URL(`../../../deploy/kubernetes/${name}`, import.meta.url), 'utf8');
   return parseAllDocuments(text).map((document) => document.toJS() as Manifest);
 }
 
@@ -52,6 +53,12 @@ describe('deploy/kubernetes/rbac.yaml', () => {
     const needed = neededRights(medik8sNamespace).map(lineOf).sort();
     expect(needed.length).toBeGreaterThan(15);
     expect(granted(await manifests()).sort()).toEqual(needed);
+  });
+
+  it('of the movers grants exactly the rights that they use', async () => {
+    const needed = moverRights.map(lineOf).sort();
+    expect(needed.length).toBeGreaterThan(10);
+    expect(granted(await manifests('rbac-movers.yaml')).sort()).toEqual(needed);
   });
 
   it('grants nothing by wildcard', async () => {
@@ -88,6 +95,20 @@ describe('missing rights', () => {
     ]);
     const asked = api.seen.filter((seen) => seen.path.endsWith('/selfsubjectaccessreviews'));
     expect(asked).toHaveLength(neededRights(medik8sNamespace).length);
+  });
+
+  it('of a live mover are asked for only where its API is served', async () => {
+    const api = await scriptedApi((seen) => {
+      if (seen.path === '/apis') return { status: 200, body: { groups: [{ name: 'apps' }, { name: 'paguro.dev' }] } };
+      if (!seen.path.endsWith('/selfsubjectaccessreviews')) return undefined;
+      const wanted = recordAt(recordAt(seen.body, 'spec'), 'resourceAttributes');
+      return { status: 201, body: { status: { allowed: wanted['resource'] !== 'migrations' } } };
+    });
+    opened.push(api);
+    const missing = await api.cluster.missingRights(never);
+    expect(missing.map(({ group, verb }) => `${verb} ${group}`).sort()).toEqual(
+      ['create', 'delete', 'get', 'list'].map((verb) => `${verb} paguro.dev`),
+    );
   });
 
   it('a right that is used only in one namespace is asked for there', async () => {
