@@ -1,7 +1,7 @@
 /** The next move of a rebalancing with what is installed here: the planner's choice, and the mover that makes it. */
 import { judgePod } from '../evacuation/verdict.ts';
 import type { PodView } from '../cluster/pod.ts';
-import { canRunAlone } from '../planner/can-run.ts';
+import { Fit } from '../planner/fit.ts';
 import type { PastMoves } from '../planner/past-moves.ts';
 import { planRebalance, type PlannedMove } from '../planner/rebalance.ts';
 import type { ClusterView } from '../ports/cluster.ts';
@@ -44,6 +44,7 @@ export async function planNext(
     }
     return undefined;
   };
+  const fit = new Fit({ view, leaves: () => false, later: new Set() });
   const { moves } = planRebalance({
     view,
     servers: serverNodes(run),
@@ -55,7 +56,7 @@ export async function planNext(
       const verdict = judgePod(pod, view.budgets, definition.evacuation, closedFor(pod));
       return verdict.kind === 'moves' ? verdict.ways : [];
     },
-    canRun: canRunAlone,
+    canRun: (pod, node, way) => fit.couldRun(pod, node.name, way !== 'surge'),
     canGoAlive: (pod, node) => chosenFor('live', pod, node.name) !== undefined,
   });
   const [planned] = moves;

@@ -51,6 +51,7 @@ export class Fit {
   readonly #on: Set<number>[];
   readonly #portsOn = new Map<number, string[]>();
   readonly #done: Done[] = [];
+  #indexes: ReadonlyMap<string, number> | undefined;
   /** Where the next search begins, so that not every pod is tried on the first nodes first. */
   #next = 0;
 
@@ -93,6 +94,22 @@ export class Fit {
   reopen(node: string): void {
     const index = this.nodes.indexOf(node);
     if (index >= 0) this.#setState(index, 1, 0);
+  }
+
+  /**
+   * Whether another node would take this pod now, everything else being as it is. `isGone`: it has left its own node by then;
+   * otherwise its replacement is placed while it still runs.
+   */
+  couldRun(pod: PodView, node: string, isGone: boolean): boolean {
+    this.#indexes ??= new Map(this.#pods.map(({ uid }, index) => [uid, index]));
+    const index = this.#indexes.get(pod.uid);
+    const target = this.nodes.indexOf(node);
+    if (index === undefined || target < 0 || this.nodes.open[target] !== 1) return false;
+    const from = this.#at[index] ?? -1;
+    if (isGone) this.#put(index, -1);
+    const reason = hindrance(this.nodes, this.#classOf(index), target, this.#portsOn);
+    if (isGone) this.#put(index, from);
+    return reason === undefined;
   }
 
   isOpen(node: string): boolean {

@@ -25,8 +25,8 @@ export interface RebalanceInput {
   readonly past: PastMoves;
   /** How this pod may be moved, best first; empty where it may not. Asked only of pods that might help. */
   readonly waysOf: (pod: PodView) => readonly MoveWay[];
-  /** Whether the pod may run on that node, apart from the room for it. */
-  readonly canRun: (pod: PodView, node: NodeView) => boolean;
+  /** Whether the pod may run on that node when it goes this way, apart from CPU and memory. */
+  readonly canRun: (pod: PodView, node: NodeView, way: MoveWay) => boolean;
   /** Whether a mover can take it there alive. */
   readonly canGoAlive: (pod: PodView, node: NodeView) => boolean;
 }
@@ -159,7 +159,7 @@ class Bench {
       if (without < floor || source.percent - without < worthPoints) return [];
       for (const way of waysOf(pod)) {
         if (way === 'live' ? !isAlive : !isRestart || !this.#isSpared(pod, way)) continue;
-        const places = way === 'live' ? this.#liveTargets(pod, source, targets) : this.#likely(pod);
+        const places = way === 'live' ? this.#liveTargets(pod, source, targets) : this.#likely(pod, way);
         if (targets.length === 1 && places.some((name) => name !== targets[0]?.name)) continue;
         const [to] = places;
         // Into another pool it would make that one uneven.
@@ -189,7 +189,7 @@ class Bench {
     const nodes = new Map(this.loads.nodes().map((node) => [node.name, node]));
     for (const { name } of targets) {
       const node = nodes.get(name);
-      if (name === source.name || !node || !this.#takes(pod, node) || !canGoAlive(pod, node)) continue;
+      if (name === source.name || !node || !this.#takes(pod, node, 'live') || !canGoAlive(pod, node)) continue;
       able.push({ name, percent: this.loads.percentWith(name, pod) });
       if (able.length >= targetsMax) break;
     }
@@ -197,14 +197,14 @@ class Bench {
     return best ? [best.name] : [];
   }
 
-  #takes(pod: PodView, node: NodeView): boolean {
-    return this.loads.hasRoom(node.name, pod) && this.#input.canRun(pod, node);
+  #takes(pod: PodView, node: NodeView, way: MoveWay): boolean {
+    return this.loads.hasRoom(node.name, pod) && this.#input.canRun(pod, node, way);
   }
 
   /** Where the scheduler may well put its replacement, the likeliest first; empty where that cannot be told. */
-  #likely(pod: PodView): string[] {
+  #likely(pod: PodView, way: MoveWay): string[] {
     const siblings = this.#siblings.get(pod.owner?.uid ?? '');
-    const able = this.loads.nodes().filter((node) => node.name === pod.node || this.#takes(pod, node));
+    const able = this.loads.nodes().filter((node) => node.name === pod.node || this.#takes(pod, node, way));
     const disliked = able.map((node) => dislikesOf(pod, node));
     const least = Math.min(...disliked);
     const scored = able
@@ -233,7 +233,7 @@ class Bench {
         const isWanted = home && home.name !== from && nodes.has(from) && pod.ready && !pod.leaving;
         if (!isWanted || this.#moved.has(pod.uid) || !past.mayMoveAlive(pod)) continue;
         if (!servers.has(home.name) || !waysOf(pod).includes('live')) continue;
-        if (!this.#takes(pod, home) || !canGoAlive(pod, home)) continue;
+        if (!this.#takes(pod, home, 'live') || !canGoAlive(pod, home)) continue;
         const percent = tenths(this.loads.percentOf(from));
         this.loads.move(pod, from, home.name);
         const after = this.loads.spread().points;

@@ -56,6 +56,31 @@ describe('a pod finds a place', () => {
   });
 });
 
+describe('another node would take a pod', () => {
+  const couldRun = (pods: PodView[], isGone: boolean, nodes = [a, b, c]): boolean => {
+    const [first] = pods;
+    return first !== undefined && fitOf(nodes, pods).couldRun(first, 'b', isGone);
+  };
+
+  it('that is open and has room, and nothing is changed by asking', () => {
+    const pods = [fleetPod('web', 'a', { memoryGib: 10 }), fleetPod('other', 'b', { memoryGib: 6 })];
+    const fit = fitOf([a, b], pods);
+    expect(pods.map((one) => fit.couldRun(one, 'b', true))).toEqual([true, true]);
+    expect(told(fit.empty('a'))).toBe('web→b');
+    expect(couldRun([fleetPod('web', 'a', { memoryGib: 11 }), fleetPod('other', 'b', { memoryGib: 6 })], true)).toBe(
+      false,
+    );
+    expect(couldRun([fleetPod('web', 'a')], true, [a, fleetNode('b', { cordonedBy: '' })])).toBe(false);
+    expect(couldRun([fleetPod('web', 'a')], true, [a, c])).toBe(false);
+  });
+
+  it('once it has left its own, where it must be apart from others of its kind in the whole zone', () => {
+    const nodes = ['a', 'b', 'c'].map((name) => fleetNode(name, { zone: 'z' }));
+    const pods = [fleetPod('web', 'a', { spec: apartFrom('web', zoneKey) })];
+    expect([true, false].map((isGone) => couldRun(pods, isGone, nodes))).toEqual([true, false]);
+  });
+});
+
 describe('a pod fits nowhere', () => {
   it.each<[string, NodeView, object, string]>([
     ['memory', fleetNode('b', { memoryGib: 1 }), { memoryGib: 2 }, '1 lack memory'],

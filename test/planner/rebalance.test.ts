@@ -2,12 +2,48 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { NodeView } from '../../src/cluster/node.ts';
 import { podKey, type PodView } from '../../src/cluster/pod.ts';
-import { canRunAlone } from '../../src/planner/can-run.ts';
+import { isWantedNode } from '../../src/cluster/placement.ts';
+import { isTolerated } from '../../src/cluster/scheduling.ts';
 import { Loads } from '../../src/planner/load.ts';
 import { unmoved } from '../../src/planner/past-moves.ts';
 import { planRebalance, type RebalanceInput, type RebalancePlan } from '../../src/planner/rebalance.ts';
 import type { MoveWay } from '../../src/spec/plan.ts';
-import { nodeView, replica, view } from './fleets.ts';
+import { fleetView } from './fleet.ts';
+import { pod } from '../workflow/fixtures.ts';
+
+function nodeView(name: string, change: Partial<NodeView> = {}): NodeView {
+  return {
+    name,
+    uid: `uid-${name}`,
+    labels: { 'kubernetes.io/hostname': name },
+    cordon: { kind: 'none' },
+    ready: true,
+    bootId: 'b',
+    kernelVersion: '6.12',
+    taints: [],
+    allocatable: { cpuMillis: 10_000, memoryBytes: 10_000, pods: 110, others: {} },
+    volumesInUse: [],
+    ...change,
+  };
+}
+
+/** A replica of Deployment `app`, that asks for so many tenths of a percent of a node of `nodeView`. */
+function replica(app: string, index: number, node: string, cpuMillis: number, change: Partial<PodView> = {}): PodView {
+  return pod({
+    name: `${app}-${index}`,
+    uid: `uid-${app}-${index}`,
+    node,
+    labels: { app, 'pod-template-hash': 'h' },
+    owner: { kind: 'ReplicaSet', name: `${app}-h`, uid: `rs-${app}` },
+    requests: { cpuMillis, memoryBytes: 0, others: {} },
+    ...change,
+  });
+}
+
+function mayRun({ placement, tolerations }: PodView, node: NodeView): boolean {
+  const forbids = node.taints.some((taint) => taint.effect !== 'PreferNoSchedule' && !isTolerated(taint, tolerations));
+  return !forbids && isWantedNode(placement, node);
+}
 
 function input(
   nodes: readonly NodeView[],
@@ -15,13 +51,13 @@ function input(
   change: Partial<RebalanceInput> = {},
 ): RebalanceInput {
   return {
-    view: view(nodes, pods),
+    view: fleetView([...nodes], [...pods]),
     servers: new Set(nodes.map(({ name }) => name)),
     policy: 'spread',
     maxMoves: 20,
     past: unmoved,
     waysOf: () => ['surge', 'evict'],
-    canRun: canRunAlone,
+    canRun: mayRun,
     canGoAlive: () => true,
     ...change,
   };
@@ -96,7 +132,7 @@ describe('spread', () => {
       asks: 'minAvailable 30',
       unhealthyPodEvictionPolicy: 'IfHealthyBudget' as const,
     };
-    const tight = { ...view(nodes, pods), budgets: [budget] };
+    const tight = { ...fleetView(nodes, pods), budgets: [budget] };
     expect(planRebalance(input(nodes, pods, { view: tight })).moves).toEqual([]);
     expect(planRebalance(input(nodes, pods, { view: tight, waysOf: () => ['live'] })).moves).toHaveLength(6);
   });
@@ -245,7 +281,7 @@ describe('for any fleet', () => {
           });
           expect(pod).toMatchObject({ node: from, ready: true, leaving: false });
           expect(one.servers.has(from) && (way !== 'live' || one.servers.has(to))).toBe(true);
-          expect(loads.hasRoom(to, pod) && target !== undefined && canRunAlone(pod, target)).toBe(true);
+          expect(loads.hasRoom(to, pod) && target !== undefined && mayRun(pod, target)).toBe(true);
           loads.move(pod, from, to);
           seen += 1;
         }
@@ -261,7 +297,7 @@ describe('for any fleet', () => {
         const one = inputOf(drawn);
         const shuffled = <T extends { uid: string }>(list: readonly T[]): T[] =>
           [...list].sort((a, b) => (hash(a.uid, salt) < hash(b.uid, salt) ? -1 : 1));
-        const other = { ...one, view: view(shuffled(one.view.nodes), shuffled(one.view.pods)) };
+        const other = { ...one, view: fleetView(shuffled(one.view.nodes), shuffled(one.view.pods)) };
         const names = ({ moves }: RebalancePlan): string[] =>
           moves.map(({ pod, to, way }) => `${pod.uid} ${to} ${way}`);
         expect(names(planRebalance(other))).toEqual(names(planRebalance(one)));
