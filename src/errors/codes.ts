@@ -91,6 +91,10 @@ export const errorCodes = {
     exit: runFailed,
     next: 'look at the console (`ipmitool … sol activate`), then retry or skip',
   },
+  'reboot/switched-off': {
+    exit: runFailed,
+    next: 'find out who switched it off and why; once it may run again, switch it on and retry',
+  },
   'reboot/wrong-kernel': { exit: runFailed, next: 'check the boot loader’s default entry on this server' },
   'run/refused': { exit: refused, next: '' },
   'secret/unreadable': { exit: invalidDocument, next: 'check path, owner and mode of the file that holds the secret' },

@@ -3,17 +3,18 @@
  * id and the kernel that was expected. Nobody's word is evidence, neither the shell's nor the BMC's nor `Ready`.
  *
  * Each rung is recorded before it is tried and tried once. Power goes off, is read to be off, and only then goes on; the
- * "on" is recorded before it is asked for, and a second one in the same rung cannot be written.
+ * "on" is recorded before it is asked for, and a second one in the same rung cannot be written. Power that goes off after
+ * that is left off: somebody may be working at the server.
  */
 import { MaintenanceError, unreachable } from '../errors/maintenance-error.ts';
 import type { BootFacts } from '../ports/shell.ts';
 import type { Rung } from '../spec/playbook.ts';
 import type { ProgramStep } from '../workflow/definition.ts';
 import type { Evidence } from '../workflow/events.ts';
-import { powerNeed } from '../workflow/power.ts';
+import { powerNeed, wasOn } from '../workflow/power.ts';
 import type { RebootLog } from '../workflow/server-state.ts';
 import { assertEmpty } from './emptiness.ts';
-import { finished, lengthText, working, type StepContext, type StepResult } from './step.ts';
+import { finished, lengthText, waiting, working, type StepContext, type StepResult } from './step.ts';
 
 type Reboot = Extract<ProgramStep, { kind: 'reboot' }>;
 
@@ -36,6 +37,7 @@ export async function advanceReboot(step: Reboot, context: StepContext): Promise
   if (!rung) return startRung(step, context, 0);
   if (context.clock.nowMs() >= deadlineMs(step, log, before)) {
     if (await isUntried(log, before, facts, context)) return giveLateTurn(step, log, context);
+    await assertNotSwitchedOff(log, context);
     const next = log.rungs.length;
     return next < step.ladder.length ? startRung(step, context, next) : giveUp(step, context);
   }
@@ -166,7 +168,10 @@ async function continuePower(step: Reboot, rung: Rung, log: RebootLog, context: 
   const need = powerNeed(log, await bmc.readPower(signal));
   switch (need) {
     case 'none':
+      if (!wasOn(log)) await context.record({ kind: 'powerSeen', step: step.id, state: 'on' });
       return working(pollMs);
+    case 'switchedOff':
+      return waiting({ kind: 'blocked', by: `${switchedOff}; it goes on once it is on and has booted` });
     case 'onAgain':
       await bmc.requestPower('on', signal);
       return working(pollMs);
@@ -193,6 +198,14 @@ async function askForOff(step: Reboot, rung: Rung, log: RebootLog, context: Step
   await context.record({ kind: 'powerAsked', step: step.id, request: 'off' });
   await context.bmc.requestPower(rung === 'bmc-soft' ? 'soft' : 'off', context.signal);
   return working(pollMs);
+}
+
+const switchedOff = 'the power went off again after it was on: somebody, or the server itself, has switched it off';
+
+/** The next rung would switch it on against whoever has switched it off. */
+async function assertNotSwitchedOff(log: RebootLog, { bmc, signal }: StepContext): Promise<void> {
+  if (!wasOn(log) || powerNeed(log, await bmc.readPower(signal)) !== 'switchedOff') return;
+  throw new MaintenanceError('reboot/switched-off', 'halt', switchedOff);
 }
 
 /** What the BMC's event log says goes into the reason, because that is the first thing anybody would look up. */

@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { Checker } from './checker.ts';
-import { plan, playbook, Simulation } from './harness.ts';
+import { mustHave, plan, playbook, Simulation } from './harness.ts';
 import type { Operations } from '../../src/engine/operations.ts';
 
 const servers = ['a', 'b'].map((name) => ({ name, bootMs: 40_000, shutdownMs: 3_000 }));
@@ -106,6 +106,37 @@ describe('a run that people interrupt', () => {
     await simulation.runToEnd(hourMs);
     const run = await simulation.settle(people.run(runId));
     expect(run).toMatchObject({ status: 'done', counts: { done: 2 } });
+    await expectSound(checker);
+  });
+
+  it('leaves a server off that somebody switches off after it was switched on, and takes it up again after a retry', async () => {
+    const { simulation, checker, people } = simulate();
+    const { clock, world } = simulation;
+    await simulation.startDaemon('d1');
+    const machine = mustHave(world.machines.get('a'));
+    Object.assign(machine.faults, { shutdownHangs: true });
+    const runId = await simulation.startRun({ operations: people });
+    await clock.run(() => machine.powerCycles === 1, clock.nowMs() + hourMs);
+    expect(machine.powerCycles).toBe(1);
+    await clock.run(() => false, clock.nowMs() + 20_000);
+    machine.setPower('off');
+    await clock.run(() => false, clock.nowMs() + 60_000);
+    const waiting = await simulation.settle(people.run(runId));
+    expect(waiting.servers[0]?.hold).toMatchObject({
+      kind: 'blocked',
+      by: expect.stringMatching(/^the power went off again/),
+    });
+    await simulation.runToEnd();
+    expect(machine).toMatchObject({ power: 'off', powerCycles: 1 });
+    const halted = await simulation.settle(people.run(runId));
+    expect(halted.servers[0]).toMatchObject({ phase: 'halted', lastError: { code: 'reboot/switched-off' } });
+    machine.setPower('on');
+    checker.noteForeignBoot('a', 'powerOn');
+    await clock.run(() => false, clock.nowMs() + hourMs);
+    await simulation.settle(people.retry(runId, 'a', 'ann'));
+    await simulation.runToEnd();
+    expect(await simulation.settle(people.run(runId))).toMatchObject({ status: 'done', counts: { done: 2 } });
+    expect(machine.powerCycles).toBe(2);
     await expectSound(checker);
   });
 });

@@ -19,4 +19,10 @@ describe('a power rung', () => {
     expect(powerNeed(log(asked('off'), seenOff, asked('on')), 'on')).toBe('none');
     expect(powerNeed(log(asked('off'), seenOff, asked('on')), 'off')).toBe('onAgain');
   });
+
+  it('does not switch on what was on and has been switched off by somebody', () => {
+    const seenOn: Power = { kind: 'seen', state: 'on', atMs: 3 };
+    expect(powerNeed(log(asked('off'), seenOff, asked('on'), seenOn), 'on')).toBe('none');
+    expect(powerNeed(log(asked('off'), seenOff, asked('on'), seenOn), 'off')).toBe('switchedOff');
+  });
 });
