@@ -96,6 +96,10 @@ export const errorCodes = {
     next: 'find out who switched it off and why; once it may run again, switch it on and retry',
   },
   'reboot/wrong-kernel': { exit: runFailed, next: 'check the boot loader’s default entry on this server' },
+  'run/no-room': {
+    exit: runFailed,
+    next: 'see to the servers named, or give the plan more room; then `pitcrew retry`',
+  },
   'run/refused': { exit: refused, next: '' },
   'secret/unreadable': { exit: invalidDocument, next: 'check path, owner and mode of the file that holds the secret' },
   'service/failed': {

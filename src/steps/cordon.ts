@@ -6,7 +6,7 @@
  */
 import { MaintenanceError } from '../errors/maintenance-error.ts';
 import type { Hold } from '../workflow/hold.ts';
-import { finished, waiting, type StepContext, type StepResult } from './step.ts';
+import { finished, lengthText, sinceMs, waiting, type StepContext, type StepResult } from './step.ts';
 
 /** Medik8s' node maintenance operator takes its lease for an hour; ours is renewed well before that. */
 const nodeLeaseSeconds = 3_600;
@@ -25,8 +25,7 @@ export async function holdNodeLease({ cluster, definition, server, signal }: Ste
 export async function advanceCordon(context: StepContext): Promise<StepResult> {
   const { cluster, definition, server, signal } = context;
   const held = await context.guard();
-  // A window may be a week away: nobody holds a lease for so long.
-  if (held) return waiting(held, held.kind === 'waiting' && held.for === 'window' ? 60_000 : 5_000);
+  if (held) return holdBack(context, held);
   // The lease comes before the cordon: a health checker that saw a cordoned node without it might fence the server.
   const taken = await holdNodeLease(context);
   if (taken) return waiting(taken, 10_000);
@@ -43,6 +42,30 @@ export async function advanceCordon(context: StepContext): Promise<StepResult> {
   );
   if (answer.kind === 'cordoned') await cluster.announce(server.node, 'MaintenanceStarted', message, signal);
   return finished({ node: server.node });
+}
+
+/**
+ * Nothing is cordoned yet, so waiting costs nobody anything; but where there is no room because another server is down for
+ * good, it would last for ever, and nobody would come to look.
+ */
+async function holdBack(context: StepContext, held: Hold): Promise<StepResult> {
+  const { definition, state, clock } = context;
+  const isFull = held.kind === 'waiting' && (held.for === 'budget' || held.for === 'capacity');
+  const noted = Number(state.notes['cordon']?.['fullSinceMs'] ?? 0);
+  // What was noted before a retry is of another time.
+  const fullSinceMs = noted >= sinceMs(context, 'cordon') ? noted : 0;
+  if (isFull && fullSinceMs === 0) await noteFull(context, clock.nowMs());
+  if (!isFull && fullSinceMs !== 0) await noteFull(context, 0);
+  const waitedMs = isFull && fullSinceMs !== 0 ? clock.nowMs() - fullSinceMs : 0;
+  if (isFull && waitedMs >= definition.evacuation.timeoutMs) {
+    throw new MaintenanceError('run/no-room', 'halt', `no room for ${lengthText(waitedMs)}: ${held.text}`);
+  }
+  // A window may be a week away: nobody holds a lease for so long.
+  return waiting(held, held.kind === 'waiting' && held.for === 'window' ? 60_000 : 5_000);
+}
+
+async function noteFull(context: StepContext, fullSinceMs: number): Promise<void> {
+  await context.record({ kind: 'noted', step: 'cordon', facts: { fullSinceMs } });
 }
 
 /** Back to how it was before the cordon; used by the undo and, after verification, by the return. */

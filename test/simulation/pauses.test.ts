@@ -5,6 +5,7 @@
 import { describe, expect, it } from 'vitest';
 import { Checker } from './checker.ts';
 import { mustHave, plan, playbook, Simulation } from './harness.ts';
+import { kinds } from '../../src/simulator/kubernetes/kinds.ts';
 import type { Operations } from '../../src/engine/operations.ts';
 
 const servers = ['a', 'b'].map((name) => ({ name, bootMs: 40_000, shutdownMs: 3_000 }));
@@ -137,6 +138,36 @@ describe('a run that people interrupt', () => {
     await simulation.runToEnd();
     expect(await simulation.settle(people.run(runId))).toMatchObject({ status: 'done', counts: { done: 2 } });
     expect(machine.powerCycles).toBe(2);
+    await expectSound(checker);
+  });
+
+  it('a server that finds no room, because another is down for good, gives its place back with the reason', async () => {
+    const { simulation, checker, people } = simulate();
+    const { clock, world } = simulation;
+    await simulation.startDaemon('d1');
+    const runId = await simulation.startRun({ operations: people });
+    const hasBegun = (): boolean =>
+      simulation.journal.snapshot().some(({ entry: { event } }) => event.kind === 'stepStarted');
+    const api = world.api.store;
+    // `b` is cordoned by somebody while `a` prepares itself, and the budget is 1.
+    await clock.run(hasBegun, clock.nowMs() + hourMs);
+    checker.foreignCordons.add('b');
+    const node = mustHave(api.get(kinds.nodes, undefined, 'b'));
+    api.replace(kinds.nodes, node, { ...node, spec: { ...node.spec, unschedulable: true } });
+    await clock.run(() => false, clock.nowMs() + 10 * 60_000);
+    const waiting = await simulation.settle(people.run(runId));
+    expect(waiting.servers[0]).toMatchObject({ phase: 'cordoning', hold: { kind: 'waiting', for: 'budget' } });
+    await clock.run(() => simulation.hasEnded, clock.nowMs() + 25 * 60_000);
+    const [a] = (await simulation.settle(people.run(runId))).servers;
+    expect(a).toMatchObject({ phase: 'undone', lastError: { code: 'run/no-room' } });
+    expect(a?.reason).toBe('no room for 30 min: b unavailable, at most 1 may be');
+    const again = mustHave(api.get(kinds.nodes, undefined, 'b'));
+    checker.foreignCordons.delete('b');
+    api.replace(kinds.nodes, again, { ...again, spec: { ...again.spec, unschedulable: false } });
+    // `b` got its place meanwhile, and a foreign cordon is respected.
+    for (const server of ['a', 'b']) await simulation.settle(people.retry(runId, server, 'ann'));
+    await simulation.runToEnd();
+    expect(await simulation.settle(people.run(runId))).toMatchObject({ status: 'done', counts: { done: 2 } });
     await expectSound(checker);
   });
 });
