@@ -39,4 +39,34 @@ export class NodeLeaseKeeper {
       throw error;
     }
   }
+
+  /** Keeps it also while a single command runs, which may take hours. Losing it then is said; the next round waits for it. */
+  async during<T>(step: ProgramStep, context: StepContext, work: () => Promise<T>): Promise<T> {
+    if (step.kind !== 'service' && step.kind !== 'verify') return work();
+    const done = new AbortController();
+    const renewing = this.#renew(step, context, AbortSignal.any([context.signal, done.signal]));
+    // A bug in there is told below, and not before the command has ended.
+    renewing.catch(() => undefined);
+    try {
+      return await work();
+    } finally {
+      done.abort();
+      await renewing;
+    }
+  }
+
+  async #renew(step: ProgramStep, context: StepContext, signal: AbortSignal): Promise<void> {
+    const { logger, server } = context;
+    for (;;) {
+      try {
+        await this.#clock.sleep(renewAfterMs, signal);
+        const taken = await this.keep(step, { ...context, signal });
+        if (taken) logger.warn({ server: server.name, hold: taken }, 'maintenance lease of the node is lost');
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!(error instanceof MaintenanceError)) throw error;
+        logger.warn({ server: server.name, code: error.code }, 'maintenance lease of the node not renewed');
+      }
+    }
+  }
 }

@@ -140,7 +140,7 @@ class Visit {
         await this.#setHold(taken);
         return { kind: 'leave', wakeInMs: 10_000 };
       }
-      const result = await advanceStep(step, context);
+      const result = await this.#input.nodeLease.during(step, context, () => advanceStep(step, context));
       switch (result.kind) {
         case 'finished':
           await this.#record({ kind: 'stepFinished', step: step.id, evidence: result.evidence });
