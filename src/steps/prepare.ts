@@ -55,8 +55,11 @@ async function isNeeded(step: Prepare, context: StepContext): Promise<boolean> {
 
 async function saysNeeded(step: string, index: number, probe: NeededProbe, context: StepContext): Promise<boolean> {
   const exitCode = await runScript(context, step, index, probe);
-  if (exitCode === probe.neededExitCode) return true;
-  if (exitCode === 0 || exitCode === 1) return false;
+  if (exitCode === 0 || exitCode === 1) {
+    const isRecorded = context.state.actions[step]?.[index]?.finished === true;
+    if (!isRecorded) await context.record({ kind: 'actionFinished', step, action: index });
+    return exitCode === probe.neededExitCode;
+  }
   throw new MaintenanceError(
     'service/unclear',
     'halt',

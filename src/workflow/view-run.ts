@@ -133,11 +133,26 @@ function describeMoves(state: ServerState): string {
 
 function describeService(step: Extract<ProgramStep, { kind: 'service' }>): string {
   const { action } = step;
-  if ('ssh' in action)
-    return 'run' in action.ssh ? `running: ${action.ssh.run.trim().split('\n')[0]}` : 'copying a file';
+  if ('ssh' in action) return 'run' in action.ssh ? `running: ${firstWork(action.ssh.run)}` : 'copying a file';
   if ('waitMs' in action) return 'waiting as the playbook asks';
   if ('bootDevice' in action) return `setting the boot device to ${action.bootDevice}`;
   return `power ${action.power}`;
+}
+
+/** The first line of a script that does something: neither a comment, nor settings of the shell. */
+function firstWork(script: string): string {
+  const lines = script
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
+  return lines.find((line) => !isSetting(line)) ?? lines[0] ?? '';
+}
+
+const assignment = String.raw`\w+=(?:"[^"]*"|'[^']*'|[^\s"';&|]*)`;
+const assignments = new RegExp(String.raw`^(?:export\s+|readonly\s+)?${assignment}(?:\s+${assignment})*;?$`);
+
+function isSetting(line: string): boolean {
+  return line.startsWith('#') || /^(?:set|umask|unset|cd)\s/.test(line) || assignments.test(line);
 }
 
 function describeReboot(step: string, state: ServerState): string {

@@ -8,7 +8,7 @@ import { renderRuns } from '../../src/cli/render/runs.ts';
 import { renderServers } from '../../src/cli/render/servers.ts';
 import { renderStatus } from '../../src/cli/render/status.ts';
 import { clean, duration, fit, pad, table, widthOf, wrap, type View } from '../../src/cli/render/text.ts';
-import type { RunView } from '../../src/workflow/run-view.ts';
+import type { RunView, ServerRow } from '../../src/workflow/run-view.ts';
 import { minutesMs, runView, serverRow } from '../api/views.ts';
 import { busyRun, findings, haltedRun, history, nowMs, preview, servers } from './samples.ts';
 
@@ -102,6 +102,21 @@ describe('status', () => {
     const lines = renderChanges(running, done, view).map((line) => line.slice('00:00:00  '.length));
     expect(lines).toContain('rebalanced · before 62 points · after 14 points · 7 moves · 1 failed: stopped by ann');
     expect(renderChanges(running, running, view)).toEqual([]);
+  });
+
+  it('a watch log tells a hold once, also where tries fail behind it, and with the phase where it came with it', () => {
+    const hold = { kind: 'blocked', by: 'shop/db-0: bare pod' } as const;
+    const lastError = { code: 'ssh/timeout', message: 'no answer', count: 1, atMs: nowMs };
+    const row = serverRow({ name: 'a', phase: 'preparing', hold, lastError });
+    const told = (before: ServerRow | undefined, after: ServerRow): string[] =>
+      renderChanges(before && runView({ servers: [before] }), runView({ servers: [after] }), view)
+        .filter((line) => line.includes('  a  '))
+        .map((line) => line.slice('00:00:00  a  '.length));
+    const words = 'preparing  blocked: shop/db-0: bare pod';
+    expect(told(undefined, row)).toEqual([words]);
+    expect(told(serverRow({ name: 'a', phase: 'preparing' }), row)).toEqual([words]);
+    expect(told(row, { ...row, lastError: { ...lastError, count: 2 } })).toEqual([]);
+    expect(told(row, { ...row, hold: { kind: 'none' } })).toEqual(['preparing goes on']);
   });
 
   it('says an error once, also where the engine’s own words hold it, and of an ended server its reason', () => {

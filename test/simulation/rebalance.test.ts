@@ -97,6 +97,15 @@ function rebalanceEvents({ simulation }: Story): string[] {
     .filter((kind) => kind.startsWith('rebalance'));
 }
 
+it('a probe whether anything is needed is finished in the journal like every other action', async () => {
+  const story = await begin({ spec: { rebalance: undefined } });
+  expect(await story.simulation.runToEnd()).toBe('done');
+  const kindsSeen = story.simulation.journal.snapshot().map(({ entry }) => entry.event.kind);
+  const count = (kind: string): number => kindsSeen.filter((seen) => seen === kind).length;
+  expect(count('actionStarted')).toBeGreaterThan(4);
+  expect(count('actionFinished')).toBe(count('actionStarted'));
+});
+
 describe('rebalancing after the last wave', () => {
   it('evens out the servers with few moves, and says before and after', async () => {
     const story = await begin();

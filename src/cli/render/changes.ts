@@ -45,11 +45,12 @@ function changesOf(before: ServerRow | undefined, after: ServerRow): string[] {
   // What it is doing changes all the time; only what holds it up or fails is worth a line.
   if (isSameHold && isSameError) return [];
   if (after.hold.kind === 'none' && !isSameHold) return [`${after.phase} goes on`];
-  return [`${after.phase}  ${whatOf(after)}`];
+  // A hold hides what failed meanwhile: the same words are told once.
+  return whatOf(before) === whatOf(after) ? [] : [`${after.phase}  ${whatOf(after)}`];
 }
 
 function phaseText(row: ServerRow): string {
-  if (row.endedMs === undefined) return row.phase;
+  if (row.endedMs === undefined) return row.hold.kind === 'none' ? row.phase : `${row.phase}  ${whatOf(row)}`;
   const took = row.startedMs === undefined ? '' : ` in ${duration(row.endedMs - row.startedMs)}`;
   return `${row.phase}${took}${row.reason === '' ? '' : `: ${row.reason}`}`;
 }
