@@ -33,8 +33,14 @@ export function budgetHold(run: RunState, server: string, down: ReadonlySet<stri
 
 /** Whether what has to move off a server finds a place. The model is made when it is first asked, for it costs time. */
 export function capacityOf(run: RunState, view: ClusterView): Refuses | undefined {
-  const { purpose, servers, evacuation } = run.definition;
-  if (purpose === 'return') return undefined;
+  const { purpose } = run.definition;
+  // Of a person who asks for this one server the evacuation's own look is enough: it waits for a while, and then ends.
+  if (purpose !== 'maintenance') return undefined;
+  return lookerAt(run, view);
+}
+
+function lookerAt(run: RunState, view: ClusterView): Refuses {
+  const { servers, evacuation } = run.definition;
   let capacity: Capacity | undefined;
   return (server, besides) => {
     capacity ??= new Capacity({ view, servers, ended: new Set(Object.keys(run.ends)), evacuation });
@@ -44,6 +50,7 @@ export function capacityOf(run: RunState, view: ClusterView): Refuses | undefine
 
 /** The check just before a cordon: is there still room for its pods, beside everything that goes out with it or before it? */
 export function capacityHold(run: RunState, server: string, view: ClusterView): Hold | undefined {
+  if (run.definition.purpose === 'return') return undefined;
   const besides = downServers(run.definition, view.nodes);
   // Those that got their place later look in their turn, and see this one: two that wait for each other wait for ever.
   for (const other of run.admitted) {
@@ -51,6 +58,6 @@ export function capacityHold(run: RunState, server: string, view: ClusterView): 
     besides.add(other);
   }
   besides.delete(server);
-  const because = capacityOf(run, view)?.(server, besides);
+  const because = lookerAt(run, view)(server, besides);
   return because === undefined ? undefined : { kind: 'waiting', for: 'capacity', text: because };
 }

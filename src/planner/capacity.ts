@@ -10,7 +10,7 @@ import type { ClusterView } from '../cluster/view.ts';
 import { judgePod } from '../evacuation/verdict.ts';
 import type { EvacuationPolicy } from '../spec/plan.ts';
 import type { Refuses } from '../workflow/admission.ts';
-import { Fit, type Move } from './fit.ts';
+import { Fit, type Mark, type Move } from './fit.ts';
 
 export interface CapacityInput {
   readonly view: ClusterView;
@@ -21,6 +21,8 @@ export interface CapacityInput {
   readonly evacuation: EvacuationPolicy;
 }
 
+const nobody: ReadonlySet<string> = new Set();
+
 export class Capacity {
   readonly #controlPlane: ControlPlane;
   readonly #nodeOf: ReadonlyMap<string, string>;
@@ -29,8 +31,9 @@ export class Capacity {
   readonly #out = new Set<string>();
   /** Why a node that is being emptied cannot be. */
   readonly #stuck = new Map<string, string>();
-  /** Where the pods of each server went, as far as it was asked about. */
-  readonly moves = new Map<string, readonly Move[]>();
+  readonly #stuckFirst: ReadonlyMap<string, string>;
+  readonly #begin: Mark;
+  #moves = new Map<string, readonly Move[]>();
 
   constructor({ view, servers, ended, evacuation }: CapacityInput) {
     this.#controlPlane = new ControlPlane(view);
@@ -44,24 +47,59 @@ export class Capacity {
     // Being emptied now, by whichever run: what is still there is going to need room.
     const begun = view.nodes.filter(({ cordon }) => cordon.kind === 'ours').map(({ name }) => name);
     for (const node of begun.sort()) this.#reserve(node);
+    this.#stuckFirst = new Map(this.#stuck);
+    this.#begin = this.#fit.mark();
+  }
+
+  /** Where the pods of each server went that was asked about since the beginning, or the last reset. */
+  get moves(): ReadonlyMap<string, readonly Move[]> {
+    return this.#moves;
   }
 
   /** Where nothing is said against it, the server is taken to go out now. */
   readonly refuses: Refuses = (server, besides) => {
-    const node = this.#nodeOf.get(server) ?? server;
     const others = new Set([...besides].map((name) => this.#nodeOf.get(name) ?? name));
+    const node = this.#nodeOf.get(server) ?? server;
     others.delete(node);
-    const against = this.#controlPlane.refusal(node, others);
-    if (against !== undefined) return against;
+    return this.#controlPlane.refusal(node, others) ?? this.#crowding(server, node, others);
+  };
+
+  /** The first state again: nobody was asked about yet. */
+  reset(): void {
+    this.#fit.rewind(this.#begin);
+    this.#out.clear();
+    this.#moves = new Map();
+    this.#stuck.clear();
+    for (const [node, because] of this.#stuckFirst) this.#stuck.set(node, because);
+  }
+
+  /**
+   * Those of a wave that could not be emptied however long one waited, and why: none of the others of the wave has to be
+   * out, and all that could go have been, came back, and are empty.
+   */
+  impossible(wave: readonly string[]): Map<string, string> {
+    let left = new Map(wave.map((server) => [server, '']));
+    for (;;) {
+      const still = new Map<string, string>();
+      for (const server of left.keys()) {
+        const because = this.#crowding(server, this.#nodeOf.get(server) ?? server, nobody);
+        if (because !== undefined) still.set(server, because);
+      }
+      if (still.size === left.size) return still;
+      left = still;
+    }
+  }
+
+  #crowding(server: string, node: string, others: ReadonlySet<string>): string | undefined {
     this.#follow(others, node);
     const [stuck] = [...this.#stuck].filter(([name]) => others.has(name));
     if (stuck) return `${stuck[0]} is still being emptied, and ${stuck[1]}`;
     const emptied = this.#fit.empty(node);
     if (emptied.kind === 'stuck') return emptied.because;
     this.#out.add(node);
-    this.moves.set(server, emptied.moves);
+    this.#moves.set(server, emptied.moves);
     return undefined;
-  };
+  }
 
   /** Makes the model what it is told: those that came back take pods again, those that went out are emptied. */
   #follow(others: ReadonlySet<string>, asked: string): void {

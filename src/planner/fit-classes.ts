@@ -245,7 +245,10 @@ export class FitClasses {
   }
 
   #whereOf(pod: PodView): Where {
-    const key = `${this.#numberOf(pod.placement)} ${this.#numberOf(pod.tolerations)}`;
+    const { nodeSelector, nodeTerms } = pod.placement;
+    // Most pods say nothing about nodes, whatever else they say: one look at every node is enough for all of them.
+    const wanted = nodeTerms || Object.keys(nodeSelector).length > 0 ? JSON.stringify([nodeSelector, nodeTerms]) : '';
+    const key = `${this.#numberOf(pod.tolerations)} ${wanted}`;
     const known = this.#wheres.get(key);
     if (known) return known;
     const made = new Where(this.#nodes, pod);

@@ -33,12 +33,17 @@ export interface FitInput {
 }
 
 /** The scheduler, too, looks at no more than some nodes of a big cluster before it takes the best of them. */
-const feasibleMax = 48;
+const feasibleMax = 16;
 
 /** What a step back has to know: a pod that was moved, or a node whose state was changed. */
 type Done =
   | { readonly kind: 'moved'; readonly pod: number; readonly from: number }
   | { readonly kind: 'state'; readonly node: number; readonly open: number; readonly later: number };
+
+export interface Mark {
+  readonly done: number;
+  readonly next: number;
+}
 
 export class Fit {
   readonly nodes: FitNodes;
@@ -60,12 +65,16 @@ export class Fit {
     this.#leaves = leaves;
     // What has ended, or is on its way out, needs no place; its replacement is a pod of its own.
     const pods = view.pods.filter((pod) => !pod.leaving && pod.phase !== 'Succeeded' && pod.phase !== 'Failed');
-    this.#pods = pods.sort(byWeight);
+    const weighed = pods.map((pod) => ({ pod, size: sizeOf(pod) })).sort(byWeight);
+    this.#pods = weighed.map(({ pod }) => pod);
     this.#classes = new FitClasses(this.nodes, { ...view, pods: this.#pods });
     this.#class = this.#pods.map((pod) => this.#classes.classOf(pod));
     this.#at = new Int32Array(this.#pods.length).fill(-1);
     this.#on = Array.from({ length: this.nodes.count }, () => new Set());
     for (const name of later) this.nodes.later[this.nodes.indexOf(name)] = 1;
+    for (let node = 0; node < this.nodes.count; node += 1) {
+      this.nodes.setState(node, this.nodes.open[node] ?? 0, this.nodes.later[node] ?? 0);
+    }
     this.#pods.forEach((pod, index) => {
       const node = this.nodes.indexOf(pod.node);
       if (node >= 0) this.#put(index, node);
@@ -112,6 +121,16 @@ export class Fit {
     return reason === undefined;
   }
 
+  mark(): Mark {
+    return { done: this.#done.length, next: this.#next };
+  }
+
+  /** Back to how everything was at the mark. */
+  rewind({ done, next }: Mark): void {
+    this.#takeBack(done);
+    this.#next = next;
+  }
+
   isOpen(node: string): boolean {
     return this.nodes.open[this.nodes.indexOf(node)] === 1;
   }
@@ -156,32 +175,33 @@ export class Fit {
 
   /** The emptiest of those found, welcome ones before others. */
   #choose(one: PodClass): number {
-    const { count, later, open } = this.nodes;
-    const begin = this.#next;
-    for (const wanted of [0, 1]) {
-      let best = -1;
-      let bestScore = Number.NEGATIVE_INFINITY;
-      let feasible = 0;
-      for (let step = 0; step < count && feasible < feasibleMax; step += 1) {
-        const node = begin + step < count ? begin + step : begin + step - count;
-        if (later[node] !== wanted || open[node] !== 1) continue;
-        if (hindrance(this.nodes, one, node, this.#portsOn) !== undefined) continue;
-        feasible += 1;
-        this.#next = node + 1 < count ? node + 1 : 0;
-        const score = this.#score(one, node);
-        if (score > bestScore) [best, bestScore] = [node, score];
-      }
-      if (best >= 0) return best;
+    const welcome = this.#chooseFrom(one, this.nodes.welcome.members);
+    return welcome >= 0 ? welcome : this.#chooseFrom(one, this.nodes.second.members);
+  }
+
+  #chooseFrom(one: PodClass, nodes: readonly number[]): number {
+    const count = nodes.length;
+    const begin = this.#next < count ? this.#next : 0;
+    let best = -1;
+    let bestScore = Number.NEGATIVE_INFINITY;
+    let feasible = 0;
+    for (let step = 0; step < count && feasible < feasibleMax; step += 1) {
+      const place = begin + step < count ? begin + step : begin + step - count;
+      const node = nodes[place] ?? -1;
+      if (hindrance(this.nodes, one, node, this.#portsOn) !== undefined) continue;
+      feasible += 1;
+      this.#next = place + 1;
+      const score = this.#score(one, node);
+      if (score > bestScore) [best, bestScore] = [node, score];
     }
-    return -1;
+    return best;
   }
 
   /** Free share of the node with the pod on it, as the scheduler's `LeastAllocated` reckons it. */
   #score({ sample: { requests } }: PodClass, node: number): number {
-    const { cpuFree, memoryFree } = this.nodes;
-    const { allocatable } = this.nodes.at(node);
-    const cpu = ((cpuFree[node] ?? 0) - requests.cpuMillis) / Math.max(1, allocatable.cpuMillis);
-    const memory = ((memoryFree[node] ?? 0) - requests.memoryBytes) / Math.max(1, allocatable.memoryBytes);
+    const { cpuFree, memoryFree, cpuShare, memoryShare } = this.nodes;
+    const cpu = ((cpuFree[node] ?? 0) - requests.cpuMillis) * (cpuShare[node] ?? 0);
+    const memory = ((memoryFree[node] ?? 0) - requests.memoryBytes) * (memoryShare[node] ?? 0);
     return Math.max(0, cpu) + Math.max(0, memory);
   }
 
@@ -223,8 +243,7 @@ export class Fit {
   #setState(node: number, open: 0 | 1, later: number): void {
     const before = { open: this.nodes.open[node] ?? 0, later: this.nodes.later[node] ?? 0 };
     this.#done.push({ kind: 'state', node, ...before });
-    this.nodes.open[node] = open;
-    this.nodes.later[node] = later;
+    this.nodes.setState(node, open, later);
     if (before.open !== open) this.#classes.noteStates();
   }
 
@@ -233,18 +252,21 @@ export class Fit {
       const last = this.#done.pop();
       if (last?.kind === 'moved') this.#put(last.pod, last.from);
       if (last?.kind !== 'state') continue;
-      this.nodes.open[last.node] = last.open;
-      this.nodes.later[last.node] = last.later;
+      this.nodes.setState(last.node, last.open, last.later);
       this.#classes.noteStates();
     }
   }
 }
 
+interface Weighed {
+  readonly pod: PodView;
+  readonly size: number;
+}
+
 /** High priority first, then large before small, then by name: the same order for the same pods. */
-function byWeight(a: PodView, b: PodView): number {
-  const size = sizeOf(b) - sizeOf(a);
+function byWeight({ pod: a, size }: Weighed, { pod: b, size: other }: Weighed): number {
   if (a.priority !== b.priority) return b.priority - a.priority;
-  if (size !== 0) return size;
+  if (size !== other) return other - size;
   if (a.namespace !== b.namespace) return a.namespace < b.namespace ? -1 : 1;
   return a.name < b.name ? -1 : 1;
 }

@@ -12,8 +12,9 @@ import type { ClusterView } from '../cluster/view.ts';
 import type { MoveChoice, MoveOptions } from '../evacuation/move-options.ts';
 import { judgePod, type Verdict } from '../evacuation/verdict.ts';
 import type { EvacuationPolicy } from '../spec/plan.ts';
-import type { LeftOut, RunDefinition } from '../workflow/definition.ts';
+import type { LeftOut, RunDefinition, RunServer } from '../workflow/definition.ts';
 import { assembleRun, type AssembleInput } from './assemble.ts';
+import { Capacity } from './capacity.ts';
 import { predictTimes, type LearnedTimes } from './times.ts';
 
 export interface PlanRunInput extends Omit<AssembleInput, 'nodes'> {
@@ -23,6 +24,29 @@ export interface PlanRunInput extends Omit<AssembleInput, 'nodes'> {
 }
 
 export function planRun(input: PlanRunInput): RunDefinition {
+  return planWithRoom(input).definition;
+}
+
+/** With the model by which it is known who finds room; as it was in the beginning. */
+export function planWithRoom(input: PlanRunInput): { definition: RunDefinition; capacity: Capacity } {
+  const definition = withoutBlocked(input);
+  const { servers, evacuation } = definition;
+  const ended = new Set(servers.filter(({ leftOut }) => leftOut).map(({ name }) => name));
+  const capacity = new Capacity({ view: input.view, servers, ended, evacuation });
+  const crowded = new Map<string, string>();
+  for (const wave of definition.waves) {
+    const members = wave.servers.filter((name) => !ended.has(name));
+    for (const [server, because] of capacity.impossible(members)) crowded.set(server, because);
+  }
+  capacity.reset();
+  const room = (server: RunServer): RunServer => {
+    const because = crowded.get(server.name);
+    return because === undefined ? server : { ...server, leftOut: { because, owner: '' } };
+  };
+  return { definition: { ...definition, servers: servers.map(room) }, capacity };
+}
+
+function withoutBlocked(input: PlanRunInput): RunDefinition {
   const { view, learned } = input;
   const definition = assembleRun({ ...input, nodes: view.nodes });
   const podsOf = podsByNode(view);

@@ -9,12 +9,12 @@ import type { ClusterView } from '../cluster/view.ts';
 import type { MoveWay } from '../spec/plan.ts';
 import type { LeftOut, RunDefinition, RunServer, ServerTimes } from '../workflow/definition.ts';
 import { neededMs } from '../workflow/window.ts';
-import { Capacity } from './capacity.ts';
+import type { Capacity } from './capacity.ts';
 import { forecastOf, previewServers, previewWave } from './forecast.ts';
 import {
   budgetsByNamespace,
   judgeMoves,
-  planRun,
+  planWithRoom,
   podsByNode,
   type PlanRunInput,
   type PodForecast,
@@ -113,24 +113,24 @@ export interface PreviewInput extends PlanRunInput {
 }
 
 export function previewPlan(input: PreviewInput): PlanPreview {
-  const definition = planRun(input);
+  const { definition, capacity } = planWithRoom(input);
   const { view, nowMs } = input;
   const down = downServers(definition, view);
-  const ended = new Set(definition.servers.filter(({ leftOut }) => leftOut).map(({ name }) => name));
   const walkAs = (length: (takes: ServerTimes) => number): Walk => {
-    // One for each walk: it remembers who went out and where their pods went.
-    const capacity = new Capacity({ view, servers: definition.servers, ended, evacuation: definition.evacuation });
     const takes = (server: RunServer) => {
       const needed = definition.schedule ? neededMs(definition.schedule, server) : 0;
       return { ms: server.takes ? length(server.takes) : needed, neededMs: needed };
     };
-    return { capacity, timeline: walk({ definition, startMs: nowMs, takes, down, refuses: capacity.refuses }) };
+    // It remembers who went out and where their pods went, and every walk begins anew.
+    capacity.reset();
+    const timeline = walk({ definition, startMs: nowMs, takes, down, refuses: capacity.refuses });
+    return { timeline, moved: capacity.moves };
   };
   const usual = walkAs(({ p50Ms }) => p50Ms);
   // Where nothing was measured, both are the same.
   const isSure = definition.servers.every(({ takes }) => takes?.p50Ms === takes?.p95Ms);
   const both = { p50: usual.timeline, p95: (isSure ? usual : walkAs(({ p95Ms }) => p95Ms)).timeline };
-  const pods = previewPods(input, definition, usual.capacity);
+  const pods = previewPods(input, definition, usual.moved);
   const forecast = forecastOf(definition, both, down, nowMs);
   return {
     definition,
@@ -144,19 +144,19 @@ export function previewPlan(input: PreviewInput): PlanPreview {
 }
 
 interface Walk {
-  readonly capacity: Capacity;
+  readonly moved: Capacity['moves'];
   readonly timeline: Timeline;
 }
 
 function previewPods(
   { view, moves, learned }: PreviewInput,
   definition: RunDefinition,
-  capacity: Capacity,
+  moved: Capacity['moves'],
 ): PodPreview[] {
   const podsOf = podsByNode(view);
   const budgets = budgetsByNamespace(view);
   return definition.servers.flatMap(({ name, node }) => {
-    const targets = new Map(capacity.moves.get(name)?.map(({ pod, to }) => [pod.uid, to]));
+    const targets = new Map(moved.get(name)?.map(({ pod, to }) => [pod.uid, to]));
     return judgeMoves(podsOf.get(node) ?? [], budgets, definition.evacuation, moves).map((forecast) =>
       previewPod(name, forecast, targets.get(forecast.pod.uid), learned),
     );
