@@ -59,7 +59,7 @@ function row({ title, servers, pods, least, planned, batches, ...cost }: Measure
     pods.toLocaleString('en'),
     minutes(least),
     `**${minutes(planned)}**`,
-    `${(planned / least).toFixed(2)}`,
+    (planned / least).toFixed(2),
     minutes(batches),
     minutes(servers),
     `${cost.cpuSeconds.toFixed(1)} s`,
