@@ -284,9 +284,12 @@ export class CriuMover implements PodMover {
       const station = await back.approach(signal);
       if (station.kind === 'ready') {
         const result = await back.cut(wayBackMs, signal);
-        if (result.kind !== 'moved') break;
-        await back.clean(signal);
-        return;
+        if (result.kind === 'moved') {
+          await back.clean(signal);
+          return;
+        }
+        last = result.kind === 'running' ? 'it takes too long' : result.because;
+        break;
       }
       if (station.kind === 'refused' || station.kind === 'stuck') {
         last = station.because;

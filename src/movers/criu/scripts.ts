@@ -145,6 +145,7 @@ ServerAliveCountMax 4
     known_hosts: hostKeys.map((key) => `target ${key}\n`).join(''),
     lib: nodeFile('source-lib.sh'),
     cut: nodeFile('source-cut.sh'),
+    pack: nodeFile('source-pack.sh'),
     'bin/criu': nodeFile('source-criu.sh'),
     'source/runc': nodeFile('source-runc.sh'),
     ssh_config: config,

@@ -20,6 +20,8 @@ say() { printf '%s\n' "$*" >&5; }
 hear() { answer= && read -r -t "$1" -u 6 answer; }
 # A write into a conversation that ended must not end this script.
 trap '' PIPE
+# Never holds anything: reading from it is a sleep that needs no process.
+exec 8<> <(:)
 
 roll_back() {
   # Whoever is first decides. Once the decision is `committed`, only the target's word can undo it.
@@ -30,6 +32,18 @@ roll_back() {
   note "rolled back: $*"
   echo "rolledBack $*"
   exit 0
+}
+
+# When the dump is about to begin: the target takes the address, and keeps what comes for it.
+hand_address_over() { # DUMPER
+  local n=0
+  until read -r -t 0.5 -u 9; do
+    n=$((n + 1))
+    if [ "$n" -gt 60 ] || ! kill -0 "$1" 2>/dev/null; then return 1; fi
+  done
+  note takeover
+  say takeover
+  if hear 10 && [ "$answer" = taken ]; then echo go >&10; else echo no >&10 && return 1; fi
 }
 
 # NAME ID PORT. Port 0: the memory goes along; else it stays here until the target fetches it page by page.
@@ -48,13 +62,14 @@ dump() {
     # Left running means left frozen: all of it can be taken back until the target has everything.
     PITCREW_CRIU=$criu PATH=$move/bin:$PATH runc --root "$runcRoot" checkpoint --leave-running --image-path "$images" \
       --work-path "$move/work/$name" --tcp-established --file-locks --manage-cgroups-mode soft "${lazy[@]}" "$id" \
-      9>"$status" 5>&- 6>&- </dev/null >>log 2>&1
+      9>"$status" 5>&- 6>&- 10>&- </dev/null >>log 2>&1
     result=$?
     [ "$port" != 0 ] || [ "$result" != 0 ] || printf '\0' 1<>"$status"
     rm -f "dumping.$name"
     note "dump $name ended $result"
   ) 7<>"$status" &
   local dumper=$!
+  [ -e locked ] || hand_address_over "$dumper" || return 1
   # A NUL when the images are complete; none, and the dumper gone, when it failed.
   local n=0 complete=
   exec 7<>"$status"
@@ -81,27 +96,23 @@ send_images() { # NAME PORT
   tar -C "images/$1" -cf "images/$1.tar" . && send images "$1" "images/$1.tar" "$2" && rm -f "images/$1.tar"
 }
 
-# Files of a container's own layer: overlayfs keeps them in its upper folder; else what changed since it was made.
-send_files() { # NAME BUNDLE
-  local upper
-  upper=$(sed -n "s#^[^ ]* $2/rootfs overlay .*upperdir=\([^, ]*\).*#\1#p" /proc/mounts)
-  if [ -n "$upper" ]; then
-    find "$upper" -mindepth 1 -type c -printf '%P\0' >"gone.$1"
-    tar --numeric-owner --xattrs --null --exclude-from="gone.$1" -C "$upper" -cf "files.$1" . || return 1
-    [ ! -s "gone.$1" ] || send files "$1.gone" "gone.$1" || return 1
-  else
-    (cd "$2/rootfs" && find . -xdev -mindepth 1 -cnewer "$2/config.json" ! -type d ! -type s -print0 |
-      tar --numeric-owner --xattrs --null --no-recursion -T - -cf "$move/files.$1") 2>>log || return 1
-  fi
-  send files "$1.tar" "files.$1"
+# What was packed beside the dump; it takes less time than the dump does.
+packed() {
+  local n=0
+  until [ -e packed ] || [ -e unpacked ] || [ "$n" -gt 6000 ]; do
+    n=$((n + 1))
+    read -r -t 0.01 -u 8
+  done
+  [ -e packed ]
 }
 
-send_volumes() {
-  local volume path
-  while read -r volume path; do
-    tar --numeric-owner --xattrs -C "$path" -cf "volume.$volume" . && send volumes "$volume.tar" "volume.$volume" || return 1
-    rm -f "volume.$volume"
-  done <"$move/volumes"
+send_files() {
+  local name volume
+  while read -r name _; do
+    [ ! -s "gone.$name" ] || send files "$name.gone" "gone.$name" || return 1
+    [ ! -e "files.$name" ] || send files "$name.tar" "files.$name" || return 1
+  done <entries
+  while read -r volume _; do send volumes "$volume.tar" "volume.$volume" || return 1; done <volumes
 }
 
 finish() {
@@ -122,13 +133,15 @@ converse
 say hello
 hear 15 && [ "$answer" = hello ] || roll_back "the target does not answer"
 note start
-say takeover
-while read -r name id port remotePort bundle; do
+rm -f gate go
+mkfifo gate go
+exec 9<>gate 10<>go
+while read -r name id port remotePort _; do
   dump "$name" "$id" "$port" || roll_back "$name cannot be dumped"
-  send_files "$name" "$bundle" || roll_back "the files of $name cannot be sent"
   send_images "$name" "$remotePort" || roll_back "the images of $name cannot be sent"
 done <"$move/entries"
-send_volumes || roll_back "the volumes cannot be sent"
+packed || roll_back "the files of the pod cannot be packed"
+send_files || roll_back "the files of the pod cannot be sent"
 
 ln -s committed decision 2>/dev/null
 [ "$(readlink decision)" = committed ] || roll_back "called off"

@@ -24,6 +24,15 @@ RULES
   veth=$(host_end "$1") && [ -n "$veth" ] || return 1
   tc qdisc replace dev "$veth" root tbf rate 8bit burst "$packetMax" limit 67108864 || return 1
   printf '%s\n' "$veth" >"$move/veth"
+  plug "$veth"
+}
+
+# A new queue lets one packet through, or twenty small ones, and each would cost its sender 0.2 s or more. Big ones that
+# nobody minds use that up; the second then stands at the head, and whatever comes waits behind it.
+plug() {
+  through=$(ip -o link show "$1" | sed -n 's/.* master \([^ ]*\) .*/\1/p')
+  if [ -n "$through" ]; then set -- -b -I "$through" 255.255.255.255; else set -- "$address"; fi
+  ping -q -c 3 -i 0.01 -W 1 -s $((packetMax - 156)) "$@" </dev/null >/dev/null 2>&1 &
 }
 
 open_network() {
@@ -45,8 +54,7 @@ announce() {
 
 # From here on packets for the pod come to this server.
 take_over() {
-  nft delete table bridge "$table"
-  read -r netns <"$move/netns" && announce "$netns"
+  nft delete table bridge "$table" && read -r netns <"$move/netns" && announce "$netns"
 }
 
 # Nobody on this server answers for the address, or sends from it, as long as the pod is still elsewhere.
@@ -65,7 +73,7 @@ RULES
 }
 
 all_restored() {
-  for name in $containers; do [ -e "$move/restored/$name" ] || return 1; done
+  for each in $containers; do [ -e "$move/restored/$each" ] || return 1; done
 }
 
 # Sleeps until the images are there and the commit point is passed, or the move is called off.

@@ -27,7 +27,7 @@ fetch_pages() {
 }
 
 unpack() {
-  rm -rf "images/$1"
+  rm -rf "images/$1" "failed/$1"
   mkdir -p "images/$1" && head -c "$2" | tar -x -C "images/$1" -f - || return 1
   if [ "$3" != 0 ]; then true >"images/$1/lazy" && fetch_pages "$1" "$3" || return 1; fi
   true >"images/$1.complete"
@@ -47,7 +47,7 @@ say() { printf '%s\n' "$*"; }
 while read -r request name size port; do
   case $request in
     hello) say hello ;;
-    takeover) take_over >>log 2>&1 & ;;
+    takeover) if take_over >>log 2>&1; then say taken; else say kept; fi ;;
     images) if unpack "$name" "$size" "$port" 2>>log; then say "complete $name"; else say "failed $name"; fi ;;
     files | volumes)
       if head -c "$size" >"$request/$name"; then say "complete $name"; else say "failed $name"; fi
