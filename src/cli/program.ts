@@ -15,6 +15,7 @@ import { addHistory } from './commands/history.ts';
 import { addPause } from './commands/pause.ts';
 import { addPlan } from './commands/plan.ts';
 import { addPower } from './commands/power.ts';
+import { addRehearse } from './commands/rehearse.ts';
 import { addResume } from './commands/resume.ts';
 import { addRetry } from './commands/retry.ts';
 import { addReturn } from './commands/return.ts';
@@ -70,6 +71,7 @@ export function buildProgram(version: string, run: Run): Command {
   program.commandsGroup('Before a run:');
   addValidate(program, run);
   addPlan(program, run);
+  addRehearse(program, run);
   addWindows(program, run);
   addDoctor(program, run);
   addSnapshot(program, run);

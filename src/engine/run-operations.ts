@@ -1,4 +1,5 @@
 /** The engine's public commands in one object, as the API wants them. It adds no decisions to what it calls. */
+import { podsOnNode } from '../cluster/groups.ts';
 import type { DocumentSource } from '../ports/documents.ts';
 import type { StreamId } from '../ports/journal.ts';
 import type { RunView } from '../workflow/run-view.ts';
@@ -10,6 +11,7 @@ import { examine } from './doctor.ts';
 import type { Operations, ServerSummary } from './operations.ts';
 import type { EngineWorld } from './world.ts';
 import type { RunLog } from './run-log.ts';
+import { MeasuredTimes } from './measured-times.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { listWindows } from './windows.ts';
 
@@ -25,6 +27,7 @@ export interface OperationsInput {
 
 export function createOperations({ world, log, documents, describeStore }: OperationsInput): Operations {
   const commands = new Commands(world, log, documents);
+  const times = new MeasuredTimes(world.journal, log);
   const view = async (run: RunState): Promise<RunView> => {
     const { definition } = run;
     const states = new Map<string, ServerState>();
@@ -64,7 +67,7 @@ export function createOperations({ world, log, documents, describeStore }: Opera
     returnServer: async (server, by) => ({ runId: await commands.returnServer(server, by) }),
     windows: async (plan) => listWindows(await documents.read(), plan, world.clock.nowMs()),
     doctor: () => examine(world, documents, describeStore),
-    snapshot: async () => takeSnapshot(world, (await documents.read()).servers),
+    snapshot: async () => takeSnapshot(world, await documents.read(), times),
     watch: (signal, changed) => {
       const stop = world.journal.onAppend(({ runId }) => changed(runId));
       signal.addEventListener('abort', stop, { once: true });
@@ -93,7 +96,7 @@ async function listServers(world: EngineWorld, documents: DocumentSource, log: R
       labels: server.labels,
       state: !node ? 'unknown' : cordon?.kind === 'none' ? readiness : `${readiness}, ${cordonText}`,
       kernel: node?.kernelVersion ?? '',
-      pods: pods.filter((pod) => pod.node === server.node).length,
+      pods: podsOnNode(pods, server.node).length,
       runId: runOf.get(server.name),
     };
   });

@@ -11,6 +11,9 @@ import { parseClaim, parseVolume } from '../cluster/storage.ts';
 import { parseNamespace, type ClusterView } from '../cluster/view.ts';
 import { MaintenanceError } from '../errors/maintenance-error.ts';
 import type { InventoryServer } from '../spec/inventory.ts';
+import type { LearnedTimes } from '../planner/times.ts';
+import type { Documents } from '../ports/documents.ts';
+import type { MeasuredTimes } from './measured-times.ts';
 import type { EngineWorld } from './world.ts';
 
 /** Counted up where a file of before could be misread. */
@@ -26,16 +29,21 @@ export interface Snapshot {
   readonly kubernetes: string;
   readonly servers: readonly InventoryServer[];
   readonly objects: ClusterObjects;
+  /** What was measured in earlier runs, by playbook. */
+  readonly learned: Readonly<Record<string, LearnedTimes>>;
 }
 
 const takeMs = 100_000;
 
 export async function takeSnapshot(
   { cluster, clock }: Pick<EngineWorld, 'cluster' | 'clock'>,
-  servers: readonly InventoryServer[],
+  { servers, playbooks }: Pick<Documents, 'servers' | 'playbooks'>,
+  times: MeasuredTimes,
 ): Promise<Snapshot> {
   const signal = AbortSignal.timeout(takeMs);
   const [kubernetes, objects] = [await cluster.version(signal), await cluster.readObjects(signal)];
+  const learned: Record<string, LearnedTimes> = {};
+  for (const { metadata } of playbooks) learned[metadata.name] = await times.ofPlaybook(metadata.name);
   return {
     apiVersion: 'pitcrew.dev/v1',
     kind: 'Snapshot',
@@ -44,6 +52,7 @@ export async function takeSnapshot(
     kubernetes,
     servers,
     objects,
+    learned,
   };
 }
 
@@ -81,7 +90,14 @@ const Server = z.looseObject({
   bmc: z.looseObject({}),
 });
 
+const Quantiles = z.object({ p50Ms: z.number(), p95Ms: z.number(), measured: z.number() });
+const Learned = z.object({
+  groups: z.record(z.string(), Quantiles.extend({ steps: z.record(z.string(), Quantiles) })),
+  movers: z.record(z.string(), Quantiles),
+});
+
 const File = z.looseObject({
+  learned: z.record(z.string(), Learned),
   takenMs: z.number(),
   kubernetes: z.string(),
   servers: z.array(Server),
@@ -99,13 +115,22 @@ export function parseSnapshot(text: string, name: string): Snapshot {
       if (spec?.error) throw invalid(name, `it is damaged: ${kind} ${object.metadata.name}: ${problemOf(spec.error)}`);
     }
   }
-  const { takenMs, kubernetes, servers } = parsed.data;
+  const { takenMs, kubernetes, servers, learned } = parsed.data;
   const objects = Object.fromEntries(
     objectKinds.map((kind) => [kind, parsed.data.objects[kind].map((object) => scrub(kind, object))]),
   ) as unknown as ClusterObjects;
   // Of the servers only what the documents allow was ever written; that they are servers was just looked at.
   const inventory = servers as unknown as readonly InventoryServer[];
-  return { apiVersion: 'pitcrew.dev/v1', kind: 'Snapshot', format, takenMs, kubernetes, servers: inventory, objects };
+  return {
+    apiVersion: 'pitcrew.dev/v1',
+    kind: 'Snapshot',
+    format,
+    takenMs,
+    kubernetes,
+    servers: inventory,
+    objects,
+    learned,
+  };
 }
 
 function parseHead(text: string, name: string): unknown {

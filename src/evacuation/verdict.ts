@@ -4,6 +4,7 @@
  * It decides who may leave how; it never moves anything. Which ways are installed, it is told.
  */
 import { budgetsOf, canNeverBeMet, type BudgetView } from '../cluster/budget.ts';
+import { podsOnNode } from '../cluster/groups.ts';
 import { podKey, type PodView } from '../cluster/pod.ts';
 import { isTolerated } from '../cluster/scheduling.ts';
 import type { EvacuationPolicy, EvacuationRule, MoveWay } from '../spec/plan.ts';
@@ -167,8 +168,7 @@ export function judgeServer(
   policy: EvacuationPolicy,
   closedFor: (pod: PodView) => ClosedWays = () => ({}),
 ): { readonly pod: PodView; readonly verdict: Verdict }[] {
-  return view.pods
-    .filter((pod) => pod.node === node)
+  return [...podsOnNode(view.pods, node)]
     .sort((a, b) => (podKey(a) < podKey(b) ? -1 : 1))
     .map((pod) => ({ pod, verdict: judgePod(pod, view.budgets, policy, closedFor(pod)) }));
 }

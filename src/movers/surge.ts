@@ -5,6 +5,7 @@
  * ReplicaSet makes a replacement at once, the old pod serves on, and is evicted when the replacement is Ready. The
  * Deployment itself is never edited, so neither autoscalers nor Git are fought.
  */
+import { podsOfOwner } from '../cluster/groups.ts';
 import type { PodRef, PodView } from '../cluster/pod.ts';
 import type { Cluster, ClusterView } from '../ports/cluster.ts';
 import type {
@@ -61,13 +62,6 @@ export class SurgeMover implements PodMover {
 }
 
 function readyReplicas(view: ClusterView, leaving: PodRef, replicaSet: string): number {
-  return view.pods.filter(
-    (pod) =>
-      pod.namespace === leaving.namespace &&
-      pod.owner?.kind === 'ReplicaSet' &&
-      pod.owner.name === replicaSet &&
-      pod.uid !== leaving.uid &&
-      pod.ready &&
-      !pod.leaving,
-  ).length;
+  const replicas = podsOfOwner(view.pods, leaving.namespace, { kind: 'ReplicaSet', name: replicaSet });
+  return replicas.filter((pod) => pod.uid !== leaving.uid && pod.ready && !pod.leaving).length;
 }

@@ -5,7 +5,8 @@
  */
 import type { BudgetView } from '../cluster/budget.ts';
 import { cordonChange, uncordonChange } from '../cluster/cordon.ts';
-import { flagAt, listAt, numberAt, recordAt, textAt, textsAt } from '../cluster/json.ts';
+import { GroupedPods } from '../cluster/groups.ts';
+import { flagAt, isRecord, listAt, numberAt, recordAt, textAt, textsAt } from '../cluster/json.ts';
 import type { NodeView } from '../cluster/node.ts';
 import { withPending } from '../cluster/pending.ts';
 import { parseBudget, parseNode, parsePod } from '../cluster/parse.ts';
@@ -21,26 +22,17 @@ import { evictionAnswerOf } from './cluster-answers.ts';
 import { ApiClient } from './cluster-client.ts';
 import { readObjects } from './cluster-objects.ts';
 import { holdLease, releaseLease } from './cluster-leases.ts';
+import { KindViews } from './kind-views.ts';
 import { ClusterFaults, type ClusterFaultOptions } from './cluster-faults.ts';
 import { pitcrewUser } from './kubernetes/access.ts';
 import type { KubernetesApi } from './kubernetes/api.ts';
-import { kinds, type Kind } from './kubernetes/kinds.ts';
-import type { ApiObject } from './kubernetes/objects.ts';
+import { kinds } from './kubernetes/kinds.ts';
 import { microTimestamp, timestamp } from './kubernetes/time.ts';
 
 export interface SimulatedClusterOptions {
   readonly faults?: ClusterFaultOptions | undefined;
   readonly user?: string | undefined;
 }
-
-const viewedKinds: ReadonlySet<unknown> = new Set([
-  kinds.nodes,
-  kinds.pods,
-  kinds.budgets,
-  kinds.persistentVolumeClaims,
-  kinds.persistentVolumes,
-  kinds.namespaces,
-]);
 
 /** What this class does with the API; the real adapter has a table of its own. */
 const usedRights: readonly Right[] = [
@@ -59,19 +51,30 @@ const usedRights: readonly Right[] = [
   { verb: 'create', group: 'events.k8s.io', resource: 'events' },
 ];
 
+/** Objects are values: one that was parsed once need not be parsed again. */
+const parsedPods = new WeakMap<object, PodView>();
+
+function parsePodOnce(object: unknown): PodView {
+  const known = isRecord(object) ? parsedPods.get(object) : undefined;
+  if (known) return known;
+  const view = parsePod(object);
+  if (isRecord(object)) parsedPods.set(object, view);
+  return view;
+}
+
 export class SimulatedCluster implements Cluster {
   readonly #api: KubernetesApi;
   readonly #user: string;
   readonly #client: ApiClient;
   readonly faults: ClusterFaults | undefined;
   readonly #listeners = new Set<() => void>();
-  /** Objects are values, so a view of one never changes. */
-  readonly #nodeViews = new WeakMap<ApiObject, NodeView>();
-  readonly #podViews = new WeakMap<ApiObject, PodView>();
-  readonly #budgetViews = new WeakMap<ApiObject, BudgetView>();
-  readonly #claimViews = new WeakMap<ApiObject, ClaimView>();
-  readonly #volumeViews = new WeakMap<ApiObject, VolumeView>();
-  readonly #namespaceViews = new WeakMap<ApiObject, NamespaceView>();
+  readonly #nodes: KindViews<NodeView>;
+  readonly #pods: KindViews<PodView>;
+  readonly #grouped = new GroupedPods();
+  readonly #budgets: KindViews<BudgetView>;
+  readonly #claims: KindViews<ClaimView>;
+  readonly #volumes: KindViews<VolumeView>;
+  readonly #namespaces: KindViews<NamespaceView>;
   #view: ClusterView | undefined;
   #isTelling = false;
 
@@ -80,20 +83,27 @@ export class SimulatedCluster implements Cluster {
     this.#user = options.user ?? pitcrewUser;
     this.#client = new ApiClient(api, this.#user);
     this.faults = options.faults && new ClusterFaults(options.faults);
-    api.store.subscribe(({ kind }) => {
-      if (viewedKinds.has(kind)) this.#noteChange();
-    });
+    const input = { store: api.store, onChange: () => this.#noteChange() };
+    const onView = (before: PodView | undefined, now: PodView | undefined): void => this.#grouped.change(before, now);
+    this.#nodes = new KindViews({ ...input, kind: kinds.nodes, parse: parseNode });
+    this.#pods = new KindViews({ ...input, kind: kinds.pods, parse: parsePodOnce, onView });
+    this.#budgets = new KindViews({ ...input, kind: kinds.budgets, parse: parseBudget });
+    this.#claims = new KindViews({ ...input, kind: kinds.persistentVolumeClaims, parse: parseClaim });
+    this.#volumes = new KindViews({ ...input, kind: kinds.persistentVolumes, parse: parseVolume });
+    this.#namespaces = new KindViews({ ...input, kind: kinds.namespaces, parse: parseNamespace });
   }
 
   async view(signal: AbortSignal): Promise<ClusterView> {
     return await this.#call('view', signal, () => {
+      const pods = this.#pods.all;
+      this.#grouped.attachTo(pods);
       this.#view ??= {
-        nodes: this.#views(kinds.nodes, this.#nodeViews, parseNode),
-        pods: this.#views(kinds.pods, this.#podViews, parsePod),
-        budgets: this.#views(kinds.budgets, this.#budgetViews, parseBudget),
-        claims: this.#views(kinds.persistentVolumeClaims, this.#claimViews, parseClaim),
-        volumes: this.#views(kinds.persistentVolumes, this.#volumeViews, parseVolume),
-        namespaces: this.#views(kinds.namespaces, this.#namespaceViews, parseNamespace),
+        nodes: this.#nodes.all,
+        pods,
+        budgets: this.#budgets.all,
+        claims: this.#claims.all,
+        volumes: this.#volumes.all,
+        namespaces: this.#namespaces.all,
       };
       return this.#view;
     });
@@ -109,7 +119,7 @@ export class SimulatedCluster implements Cluster {
   async readPod(pod: { namespace: string; name: string }, signal: AbortSignal): Promise<PodView | undefined> {
     return await this.#call('get pods', signal, () => {
       const object = this.#client.find(podPath(pod));
-      return object && parsePod(object);
+      return object && parsePodOnce(object);
     });
   }
 
@@ -296,16 +306,6 @@ export class SimulatedCluster implements Cluster {
 
   #writeNode(node: string, { annotations, spec }: { readonly annotations: object; readonly spec: object }): void {
     this.#client.patch(`/api/v1/nodes/${node}`, 'merge', { metadata: { annotations }, spec });
-  }
-
-  #views<T extends ApiObject, V>(kind: Kind<T>, known: WeakMap<ApiObject, V>, parse: (object: unknown) => V): V[] {
-    return this.#api.store.list(kind).map((object) => {
-      const found = known.get(object);
-      if (found !== undefined) return found;
-      const view = parse(object);
-      known.set(object, view);
-      return view;
-    });
   }
 
   /** Changes of one moment are told together, after whoever made them has finished. */

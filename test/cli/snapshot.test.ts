@@ -5,6 +5,10 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { readSnapshotFile } from '../../src/cli/snapshot-file.ts';
 import { takeSnapshot, viewOfSnapshot, type Snapshot } from '../../src/engine/snapshot.ts';
+import { MeasuredTimes } from '../../src/engine/measured-times.ts';
+import { RunLog } from '../../src/engine/run-log.ts';
+import { MemoryJournal } from '../../src/simulator/memory-journal.ts';
+import { playbook } from '../simulation/harness.ts';
 import { SimulatedCluster } from '../../src/simulator/cluster.ts';
 import { SeededRandom } from '../../src/simulator/seeded-random.ts';
 import { VirtualClock } from '../../src/simulator/virtual-clock.ts';
@@ -29,7 +33,9 @@ function smallCluster(): SimulatedCluster {
 }
 
 async function snapshotOf(cluster: SimulatedCluster): Promise<Snapshot> {
-  return takeSnapshot({ cluster, clock }, [runServer('rack1-01')]);
+  const journal = new MemoryJournal();
+  const times = new MeasuredTimes(journal, new RunLog(journal, clock));
+  return takeSnapshot({ cluster, clock }, { servers: [runServer('rack1-01')], playbooks: [playbook()] }, times);
 }
 
 async function folder(): Promise<string> {

@@ -11,6 +11,7 @@ import type { DocumentSource, Documents } from '../../ports/documents.ts';
 import { attachedFiles } from '../../spec/attachments.ts';
 import type { Attachments } from '../../spec/attachments.ts';
 import { parseDocuments } from '../../spec/parse.ts';
+import type { InventoryServer } from '../../spec/inventory.ts';
 import type { DocumentFile, ParsedDocuments } from '../../spec/parse.ts';
 import { documentsFrom, fileBytesMax, isDocumentName, tooLarge } from './document-set.ts';
 
@@ -105,13 +106,29 @@ export async function readAndParse(paths: readonly string[]): Promise<ParsedDocu
 
 export class FolderDocuments implements DocumentSource {
   readonly #paths: readonly string[];
+  readonly #otherServers: readonly InventoryServer[];
 
-  constructor(paths: readonly string[]) {
+  /** `otherServers`: the inventory where these paths hold none, as with a snapshot. */
+  constructor(paths: readonly string[], otherServers: readonly InventoryServer[] = []) {
     this.#paths = paths;
+    this.#otherServers = otherServers;
   }
 
   async read(): Promise<Documents> {
     const files = await readDocumentFiles(this.#paths);
-    return documentsFrom(files, await readAttachments(files));
+    const hasInventory = files.some(({ text }) => /^kind:\s*["']?Inventory\b/m.test(text));
+    const all = hasInventory || this.#otherServers.length === 0 ? files : [...files, inventoryOf(this.#otherServers)];
+    return documentsFrom(all, await readAttachments(files));
   }
+}
+
+/** Written as a document, so that these servers are judged by the same rules. */
+function inventoryOf(servers: readonly InventoryServer[]): DocumentFile {
+  const document = {
+    apiVersion: 'pitcrew.dev/v1',
+    kind: 'Inventory',
+    metadata: { name: 'snapshot' },
+    spec: { servers },
+  };
+  return { path: 'inventory of the snapshot', text: JSON.stringify(document) };
 }

@@ -1,6 +1,7 @@
 /** `pitcrew plan PLAN`: what a run would do if it started now. Changes nothing. */
 import type { Command } from 'commander';
 import { ExitCode } from '../../errors/codes.ts';
+import { checkOffline, documentsOption, readOffline, snapshotOption, type OfflineOptions } from '../offline.ts';
 import type { Run } from '../session.ts';
 import { renderExplanation } from '../render/explanation.ts';
 import { renderPlan } from '../render/plan.ts';
@@ -11,12 +12,18 @@ export function addPlan(program: Command, run: Run): void {
     .command('plan')
     .argument('<plan>', 'name of the plan')
     .option('--explain <server>', 'every pod of this server: how it would move, or why it cannot')
+    .option(...snapshotOption)
+    .option(...documentsOption)
     .description('preview of a run: waves, how the pods move, what blocks them')
-    .action((plan: string, options: { explain?: string }, command: Command) =>
+    .action((plan: string, options: OfflineOptions & { explain?: string }, command: Command) =>
       run(command, async (session) => {
         const { explain } = options;
-        const client = await session.client();
-        const preview = await client.preview(plan);
+        checkOffline(options);
+        const { snapshot } = options;
+        const preview =
+          snapshot === undefined
+            ? await (await session.client()).preview(plan)
+            : (await readOffline(session, plan, snapshot, options, session.io.nowMs())).preview;
         await session.print(preview, () =>
           explain === undefined
             ? renderPlan(preview, session.view())

@@ -7,6 +7,7 @@ import type { Snapshot } from '../../engine/snapshot.ts';
 import { UsageError } from '../io.ts';
 import type { Run, Session } from '../session.ts';
 import { plural } from '../render/text.ts';
+import { sayNext } from './requested.ts';
 import { gzipped } from '../snapshot-file.ts';
 
 export function addSnapshot(program: Command, run: Run): void {
@@ -49,4 +50,5 @@ function tell(session: Session, file: string, { objects, servers, kubernetes }: 
       `${plural(objects.budgets.length, 'budget')}, ${plural(servers.length, 'server')} (Kubernetes ${kubernetes})`,
   );
   session.say('It holds names, labels and sizes: no secrets, no environment, no arguments, no images.');
+  sayNext(session, [`rehearse PLAN --snapshot ${file}`]);
 }

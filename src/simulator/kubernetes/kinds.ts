@@ -251,18 +251,26 @@ export class KindTable {
   }
 }
 
-/** Which fields a field selector may name, with their values; only these, as on a real server. */
-export function selectableFields(kind: Kind, object: ApiObject): Readonly<Record<string, string>> {
-  const fields: Record<string, string> = { 'metadata.name': object.metadata.name };
-  if (kind.namespaced) fields['metadata.namespace'] = object.metadata.namespace ?? '';
-  const { spec, status } = object;
-  if (kind.resource === 'pods') {
-    fields['spec.nodeName'] = textAt(spec, 'nodeName');
-    fields['spec.schedulerName'] = textAt(spec, 'schedulerName');
-    fields['status.phase'] = textAt(status, 'phase');
-    fields['status.podIP'] = textAt(status, 'podIP');
-  }
-  if (kind.resource === 'nodes') fields['spec.unschedulable'] = String(flagAt(spec, 'unschedulable'));
-  if (kind.resource === 'namespaces') fields['status.phase'] = textAt(status, 'phase');
-  return fields;
+type FieldReader = (object: ApiObject) => string;
+
+const named: Readonly<Record<string, FieldReader>> = { 'metadata.name': ({ metadata }) => metadata.name };
+
+const fieldsByResource: Readonly<Record<string, Readonly<Record<string, FieldReader>>>> = {
+  pods: {
+    'spec.nodeName': ({ spec }) => textAt(spec, 'nodeName'),
+    'spec.schedulerName': ({ spec }) => textAt(spec, 'schedulerName'),
+    'status.phase': ({ status }) => textAt(status, 'phase'),
+    'status.podIP': ({ status }) => textAt(status, 'podIP'),
+  },
+  nodes: { 'spec.unschedulable': ({ spec }) => String(flagAt(spec, 'unschedulable')) },
+  namespaces: { 'status.phase': ({ status }) => textAt(status, 'phase') },
+};
+
+/** Which fields a field selector may name, and how each is read; only these, as on a real server. */
+export function selectableFields(kind: Kind): Readonly<Record<string, FieldReader>> {
+  return {
+    ...named,
+    ...(kind.namespaced && { 'metadata.namespace': ({ metadata }) => metadata.namespace ?? '' }),
+    ...fieldsByResource[kind.resource],
+  };
 }

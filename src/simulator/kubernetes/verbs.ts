@@ -25,13 +25,18 @@ export function read(registry: Registry, { kind, namespace, name }: Target): Api
   return found;
 }
 
+function byName(a: ApiObject, b: ApiObject): number {
+  return a.metadata.name < b.metadata.name ? -1 : 1;
+}
+
 /** Items of a list carry neither kind nor version. */
 export function list(registry: Registry, target: Target, query: URLSearchParams, matches: Matcher): unknown {
   const { kind, namespace } = target;
   const { store } = registry;
-  const all = store
-    .list(kind)
-    .filter((object) => (namespace === '' || object.metadata.namespace === namespace) && matches(object));
+  const all =
+    namespace === ''
+      ? store.list(kind).filter(matches)
+      : store.inNamespace(kind, namespace).filter(matches).sort(byName);
   const isSelected = (query.get('labelSelector') ?? '') !== '' || (query.get('fieldSelector') ?? '') !== '';
   const { items, continueToken, remaining } = pageOf(all, query, store.revision);
   return {

@@ -65,10 +65,11 @@ export function splitKey(key: string): [namespace: string, name: string] {
 
 const none: ReadonlyMap<string, PodObject> = new Map();
 
-/** Pods by node and by controlling owner, so that no controller has to look at all of them. */
+/** Pods by node and by controlling owner, and those without one, so that no controller has to look at all of them. */
 export class PodIndex {
   readonly #byNode = new Map<string, Map<string, PodObject>>();
   readonly #byOwner = new Map<string, Map<string, PodObject>>();
+  readonly #orphans = new Map<string, Map<string, PodObject>>();
 
   constructor(store: Store) {
     store.subscribe((change) => this.#note(change));
@@ -81,6 +82,11 @@ export class PodIndex {
 
   ownedBy(uid: string): ReadonlyMap<string, PodObject> {
     return this.#byOwner.get(uid) ?? none;
+  }
+
+  /** Of a namespace those that nobody controls. */
+  orphansIn(namespace: string): ReadonlyMap<string, PodObject> {
+    return this.#orphans.get(namespace) ?? none;
   }
 
   #note({ kind, type, object, previous }: Change): void {
@@ -99,6 +105,10 @@ export class PodIndex {
       else map.set(next, new Map([[uid, now]]));
     };
     place(this.#byNode, before?.spec.nodeName, now.spec.nodeName);
-    place(this.#byOwner, before && controllerOf(before)?.uid, controllerOf(now)?.uid);
+    const [ownerBefore, owner] = [before && controllerOf(before)?.uid, controllerOf(now)?.uid];
+    place(this.#byOwner, ownerBefore, owner);
+    const { namespace = '' } = now.metadata;
+    const wasOrphan = before !== undefined && ownerBefore === undefined;
+    place(this.#orphans, wasOrphan ? namespace : undefined, owner === undefined ? namespace : undefined);
   }
 }

@@ -4,7 +4,15 @@
  */
 import { matchesSelector } from '../../../cluster/scheduling.ts';
 import { kinds } from '../kinds.ts';
-import { controllerOf, isFinished, isPodReady, withCondition, type BudgetObject, type PodObject } from '../objects.ts';
+import {
+  controllerOf,
+  isFinished,
+  isPodReady,
+  withCondition,
+  type ApiObject,
+  type BudgetObject,
+  type PodObject,
+} from '../objects.ts';
 import type { Change } from '../store.ts';
 import { DirtyKeys } from '../timers.ts';
 import { keyOf, splitKey, type Context, type Controller } from './context.ts';
@@ -12,6 +20,8 @@ import { keyOf, splitKey, type Context, type Controller } from './context.ts';
 export class DisruptionController implements Controller {
   readonly #context: Context;
   readonly #dirty: DirtyKeys;
+  /** The pods that each budget selects, by key of the budget and uid of the pod. */
+  readonly #selected = new Map<string, Map<string, PodObject>>();
 
   constructor(context: Context) {
     this.#context = context;
@@ -19,11 +29,34 @@ export class DisruptionController implements Controller {
   }
 
   onChange({ kind, type, object, previous }: Change): void {
-    if (kind === kinds.budgets && type !== 'DELETED') this.#dirty.add(keyOf(object));
+    if (kind === kinds.budgets) this.#noteBudget(object as BudgetObject, type, previous);
     if (kind !== kinds.pods) return;
     for (const budget of this.#context.store.inNamespace(kinds.budgets, object.metadata.namespace ?? '')) {
-      if (selects(budget, object) || (previous && selects(budget, previous))) this.#dirty.add(keyOf(budget));
+      if (this.#notePod(budget, object as PodObject, type)) this.#dirty.add(keyOf(budget));
     }
+  }
+
+  #noteBudget(budget: BudgetObject, type: Change['type'], previous: ApiObject | undefined): void {
+    const key = keyOf(budget);
+    if (type === 'DELETED') {
+      this.#selected.delete(key);
+      return;
+    }
+    this.#dirty.add(key);
+    if (type === 'MODIFIED' && previous?.spec === budget.spec) return;
+    const pods = this.#context.store.inNamespace(kinds.pods, budget.metadata.namespace ?? '');
+    this.#selected.set(key, new Map(pods.filter((pod) => selects(budget, pod)).map((pod) => [pod.metadata.uid, pod])));
+  }
+
+  /** Whether the pod is of the budget, or was until now. */
+  #notePod(budget: BudgetObject, pod: PodObject, type: Change['type']): boolean {
+    const pods = this.#selected.get(keyOf(budget));
+    const { uid } = pod.metadata;
+    if (type !== 'DELETED' && selects(budget, pod)) {
+      pods?.set(uid, pod);
+      return true;
+    }
+    return pods?.delete(uid) ?? false;
   }
 
   #reconcile(key: string): void {
@@ -31,7 +64,7 @@ export class DisruptionController implements Controller {
     const [namespace, name] = splitKey(key);
     const budget = store.get(kinds.budgets, namespace, name);
     if (!budget) return;
-    const pods = store.inNamespace(kinds.pods, namespace).filter((pod) => selects(budget, pod));
+    const pods = [...(this.#selected.get(key)?.values() ?? [])];
     const { expected, desired } = this.#expectations(budget, pods);
     const disrupted = this.#stillDisrupted(budget, pods);
     const healthy = pods.filter(

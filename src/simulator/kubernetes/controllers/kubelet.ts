@@ -163,6 +163,8 @@ export class Kubelets implements Controller {
   #attend(kubelet: Kubelet, pod: PodObject): void {
     const { times } = this.#context;
     if (pod.metadata.deletionTimestamp !== undefined) {
+      // It has ended already, and is only still there for whoever set a finalizer.
+      if (pod.metadata.deletionGracePeriodSeconds === 0 && (pod.metadata.finalizers?.length ?? 0) > 0) return;
       const graceMs = (pod.metadata.deletionGracePeriodSeconds ?? 0) * 1000;
       this.#once(kubelet, pod, 'end', isFinished(pod) ? 0 : Math.min(graceMs, times.podStopMs), (now) =>
         this.#end(now),

@@ -39,8 +39,8 @@ export class ReplicaSetController implements Controller {
     for (const pod of pods.ownedBy(replicaSet.metadata.uid).values()) {
       if (!selects(replicaSet, pod)) this.#release(pod, replicaSet.metadata.uid);
     }
-    for (const pod of store.inNamespace(kinds.pods, namespace)) {
-      if (!controllerOf(pod) && !isLeaving(pod) && selects(replicaSet, pod)) this.#adopt(pod, replicaSet);
+    for (const pod of pods.orphansIn(namespace).values()) {
+      if (!isLeaving(pod) && selects(replicaSet, pod)) this.#adopt(pod, replicaSet);
     }
     const active = [...pods.ownedBy(replicaSet.metadata.uid).values()].filter(
       (pod) => !isLeaving(pod) && !isFinished(pod),

@@ -4,29 +4,34 @@
  */
 import { cpuMillisOf, memoryBytesOf } from '../../../cluster/quantity.ts';
 import { isTolerated, matchesSelector } from '../../../cluster/scheduling.ts';
-import { parsePod } from '../../../cluster/parse.ts';
 import { kinds } from '../kinds.ts';
 import { controllerOf, isFinished, withCondition, type NodeObject, type PodObject } from '../objects.ts';
 import type { Change } from '../store.ts';
 import { DirtyKeys } from '../timers.ts';
 import { boundPod } from '../verbs.ts';
+import { requestsOf, Rooms } from './rooms.ts';
 import { keyOf, splitKey, type Context, type Controller } from './context.ts';
 
 interface Room {
-  cpuMillis: number;
-  memoryBytes: number;
-  pods: number;
+  readonly cpuMillis: number;
+  readonly memoryBytes: number;
+  readonly pods: number;
 }
 
-/** Specs are shared between versions of a pod, so they are reckoned up once. */
-const requestsBySpec = new WeakMap<object, { cpuMillis: number; memoryBytes: number }>();
+/** Kept by the object that says it, which is shared between versions of a node. */
+const roomByAllocatable = new WeakMap<object, Room>();
 
-function requestsOf(pod: PodObject): { cpuMillis: number; memoryBytes: number } {
-  const known = requestsBySpec.get(pod.spec);
+function allocatableOf({ status }: NodeObject): Room {
+  const { allocatable = {} } = status;
+  const known = roomByAllocatable.get(allocatable);
   if (known) return known;
-  const { requests } = parsePod(pod);
-  requestsBySpec.set(pod.spec, requests);
-  return requests;
+  const room: Room = {
+    cpuMillis: cpuMillisOf(allocatable['cpu']),
+    memoryBytes: memoryBytesOf(allocatable['memory']),
+    pods: memoryBytesOf(allocatable['pods']),
+  };
+  roomByAllocatable.set(allocatable, room);
+  return room;
 }
 
 const unschedulableTaint = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' };
@@ -35,13 +40,16 @@ export class Scheduler implements Controller {
   readonly #context: Context;
   readonly #dirty: DirtyKeys;
   readonly #waiting = new Set<string>();
+  readonly #rooms = new Rooms();
 
   constructor(context: Context) {
     this.#context = context;
     this.#dirty = new DirtyKeys(context.timers, context.times.scheduleMs, (key) => this.#schedule(key));
   }
 
-  onChange({ kind, type, object, previous }: Change): void {
+  onChange(change: Change): void {
+    this.#rooms.note(change);
+    const { kind, type, object, previous } = change;
     if (kind === kinds.pods) {
       const pod = object as PodObject;
       if (type === 'DELETED') this.#waiting.delete(keyOf(pod));
@@ -93,24 +101,15 @@ export class Scheduler implements Controller {
 
   /** Free share of the node with the pod on it, less for every sibling that is there; `undefined`: no room. */
   #score(pod: PodObject, node: NodeObject): number | undefined {
-    const { allocatable = {} } = node.status;
-    const room: Room = {
-      cpuMillis: cpuMillisOf(allocatable['cpu']),
-      memoryBytes: memoryBytesOf(allocatable['memory']),
-      pods: memoryBytesOf(allocatable['pods']),
-    };
-    const total = { ...room };
-    const owner = controllerOf(pod)?.uid;
-    let siblings = 0;
-    for (const other of [pod, ...this.#context.pods.onNode(node.metadata.name).values()]) {
-      if (isFinished(other)) continue;
-      const requests = requestsOf(other);
-      room.cpuMillis -= requests.cpuMillis;
-      room.memoryBytes -= requests.memoryBytes;
-      room.pods -= 1;
-      if (other !== pod && owner !== undefined && controllerOf(other)?.uid === owner) siblings += 1;
-    }
+    const total = allocatableOf(node);
+    const used = this.#rooms.on(node.metadata.name);
     const { cpuMillis, memoryBytes } = requestsOf(pod);
+    const room: Room = {
+      cpuMillis: total.cpuMillis - used.cpuMillis - cpuMillis,
+      memoryBytes: total.memoryBytes - used.memoryBytes - memoryBytes,
+      pods: total.pods - used.pods - 1,
+    };
+    const siblings = used.byOwner.get(controllerOf(pod)?.uid ?? '') ?? 0;
     const isFull = room.pods < 0 || (cpuMillis > 0 && room.cpuMillis < 0) || (memoryBytes > 0 && room.memoryBytes < 0);
     if (isFull) return undefined;
     const free = (shareOf(room.cpuMillis, total.cpuMillis) + shareOf(room.memoryBytes, total.memoryBytes)) / 2;
@@ -121,7 +120,7 @@ export class Scheduler implements Controller {
   #isApart(pod: PodObject, node: NodeObject): boolean {
     const own = antiAffinityOf(pod);
     const isHostOnly = own.every((term) => term.topologyKey === hostnameLabel);
-    const others = isHostOnly ? [...this.#context.pods.onNode(node.metadata.name).values()] : this.#bound();
+    const others = this.#whoMayRepel(node, own.length, isHostOnly);
     return others.every((other) => {
       if (isFinished(other) || other.metadata.namespace !== pod.metadata.namespace) return true;
       return (
@@ -129,6 +128,11 @@ export class Scheduler implements Controller {
         !repels(antiAffinityOf(other), pod, this.#isTogether(node, other))
       );
     });
+  }
+
+  #whoMayRepel({ metadata }: NodeObject, ownTerms: number, isHostOnly: boolean): PodObject[] {
+    if (ownTerms === 0) return [...this.#rooms.on(metadata.name).repelling.values()];
+    return isHostOnly ? [...this.#context.pods.onNode(metadata.name).values()] : this.#bound();
   }
 
   #bound(): PodObject[] {

@@ -25,6 +25,10 @@ export class VolumeController implements Controller {
   readonly #context: Context;
   readonly #claims: DirtyKeys;
   readonly #nodes: DirtyKeys;
+  /** Where each volume hangs: nodes by volume. */
+  readonly #attachedTo = new Map<string, Set<string>>();
+  /** Nodes that want a volume which hangs elsewhere, by volume. */
+  readonly #awaitedOn = new Map<string, Set<string>>();
 
   constructor(context: Context) {
     this.#context = context;
@@ -34,12 +38,9 @@ export class VolumeController implements Controller {
   }
 
   onChange({ kind, type, object, previous }: Change): void {
+    if (kind === kinds.volumeAttachments) this.#noteAttachment(object, type);
     if (kind === kinds.persistentVolumeClaims && type === 'ADDED') this.#claims.add(keyOf(object));
     if (kind === kinds.persistentVolumeClaims && type === 'MODIFIED') {
-      for (const node of this.#context.store.list(kinds.nodes)) this.#nodes.add(node.metadata.name);
-    }
-    // Detached somewhere: whoever waits for the volume elsewhere gets it now.
-    if (kind === kinds.volumeAttachments && type === 'DELETED') {
       for (const node of this.#context.store.list(kinds.nodes)) this.#nodes.add(node.metadata.name);
     }
     if (kind !== kinds.pods || claimsOf(object as PodObject).length === 0) return;
@@ -50,6 +51,20 @@ export class VolumeController implements Controller {
       this.#nodes.add(node);
       this.#context.timers.after(this.#context.times.detachMs, () => this.#detachFrom(node));
     } else if ((previous as PodObject | undefined)?.spec.nodeName !== node) this.#nodes.add(node);
+  }
+
+  #noteAttachment({ spec }: ApiObject, type: Change['type']): void {
+    const { nodeName, source } = spec as AttachmentSpec;
+    const nodes = this.#attachedTo.get(source.persistentVolumeName) ?? new Set();
+    this.#attachedTo.set(source.persistentVolumeName, nodes);
+    if (type !== 'DELETED') {
+      nodes.add(nodeName);
+      return;
+    }
+    nodes.delete(nodeName);
+    // Whoever waits for the volume elsewhere gets it now.
+    for (const node of this.#awaitedOn.get(source.persistentVolumeName) ?? []) this.#nodes.add(node);
+    this.#awaitedOn.delete(source.persistentVolumeName);
   }
 
   #bindClaim(key: string): void {
@@ -75,11 +90,12 @@ export class VolumeController implements Controller {
   #attachTo(node: string): void {
     const { registry, store, timers, times } = this.#context;
     for (const volume of this.#volumesOn(node)) {
-      const isAttached = store.list(kinds.volumeAttachments).some((other) => {
-        const { nodeName, source } = other.spec as AttachmentSpec;
-        return source.persistentVolumeName === volume && (nodeName === node || !this.#isShared(volume));
-      });
-      if (isAttached) continue;
+      const nodes = this.#attachedTo.get(volume);
+      if (nodes?.has(node)) continue;
+      if (nodes && nodes.size > 0 && !this.#isShared(volume)) {
+        this.#awaitedOn.set(volume, (this.#awaitedOn.get(volume) ?? new Set()).add(node));
+        continue;
+      }
       const attachment = registry.create(kinds.volumeAttachments, '', {
         metadata: { name: `csi-${node}-${volume}` },
         spec: { attacher: driver, nodeName: node, source: { persistentVolumeName: volume } },
