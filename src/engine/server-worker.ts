@@ -16,6 +16,7 @@ import { windowHold } from '../workflow/window.ts';
 import { advanceStep, undoStep } from '../steps/steps.ts';
 import type { StepContext } from '../steps/step.ts';
 import { budgetHold, capacityHold, downServers } from './availability.ts';
+import { admitMove } from './move-admission.ts';
 import { NodeLeaseKeeper } from './node-lease-keeper.ts';
 import { coordinatorSite, type EngineWorld } from './world.ts';
 import type { RunLog } from './run-log.ts';
@@ -249,6 +250,7 @@ class Visit {
         journal.appendOutput({ runId: run.definition.runId, server: server.name }, line).catch(() => undefined);
       },
       guard: () => this.#guard(),
+      admitMove: (work) => admitMove(this.#world, this.#log, work),
       room: async () => capacityHold(run, server.name, await cluster.view(signal)),
     };
   }

@@ -4,6 +4,7 @@ import type { Blackout as CalendarBlackout } from '../schedule/blackouts.ts';
 import {
   Amount,
   ApiVersion,
+  Bandwidth,
   BesidePath,
   Duration,
   LocalTime,
@@ -36,6 +37,26 @@ const EvacuationRule = z.strictObject({
 });
 export type EvacuationRule = z.infer<typeof EvacuationRule>;
 
+/** How many live moves there may be at once: of many at once each stands still for much longer than one alone. */
+const MoveLimits = z
+  .strictObject({
+    /** Leaving one server. */
+    perServer: z.int().min(1).optional(),
+    /** On their way to one server. */
+    perTarget: z.int().min(1).optional(),
+    /** In the whole cluster, all runs together. */
+    perCluster: z.int().min(1).optional(),
+    /** What all moves over one server's link may take of it together. */
+    bandwidth: Bandwidth.optional(),
+  })
+  .transform(({ perServer, perTarget, perCluster, bandwidth }) => ({
+    perServer: perServer ?? 1,
+    perTarget: perTarget ?? 2,
+    perCluster: perCluster ?? 8,
+    bytesPerSecond: bandwidth,
+  }));
+export type MoveLimits = z.infer<typeof MoveLimits>;
+
 const Evacuation = z
   .strictObject({
     prefer: z.array(MoveWay).min(1).optional(),
@@ -45,15 +66,24 @@ const Evacuation = z
     /** A bare pod is not recreated by anybody: `block` or `lose` it. */
     barePods: z.enum(['block', 'lose']).optional(),
     timeout: Duration.optional(),
+    limits: MoveLimits.optional(),
   })
-  .transform(({ prefer, rules, localData, barePods, timeout }) => ({
+  .transform(({ prefer, rules, localData, barePods, timeout, limits }) => ({
     prefer: prefer ?? (['live', 'surge', 'evict'] as MoveWay[]),
     rules: rules ?? [],
     localData: localData ?? ('keep' as const),
     barePods: barePods ?? ('block' as const),
     timeoutMs: timeout ?? 30 * minuteMs,
+    limits,
   }));
 export type EvacuationPolicy = z.infer<typeof Evacuation>;
+
+const defaultLimits: MoveLimits = MoveLimits.parse({});
+
+/** Also of a run that was made before there were limits. */
+export function limitsOf(policy: EvacuationPolicy): MoveLimits {
+  return policy.limits ?? defaultLimits;
+}
 
 const Wave = z
   .strictObject({ servers: Amount, soak: Duration.optional(), approval: z.literal('required').optional() })

@@ -2,13 +2,16 @@
  * By which mover a pod goes, and where to. The first way that the verdict allows for which a mover is there, able, and has
  * not failed with this pod already; a live move goes to the best node that its mover says it can go to.
  *
- * It begins nothing.
+ * It begins nothing by itself, and never lets more live moves begin than the plan's limits allow.
  */
+import { budgetsOf } from '../cluster/budget.ts';
 import { podKey, type PodView } from '../cluster/pod.ts';
+import { isTargetFull, shareOfLink, whyNotNow, type MoveUnderWay } from '../evacuation/move-limits.ts';
 import { rankTargets, type Arriving } from '../evacuation/targets.ts';
 import type { Verdict } from '../evacuation/verdict.ts';
 import type { ClusterView } from '../ports/cluster.ts';
 import type { MoverName, PodMover } from '../ports/movers.ts';
+import { limitsOf } from '../spec/plan.ts';
 import type { Hold } from '../workflow/hold.ts';
 import type { Move } from '../workflow/move-state.ts';
 import { unfinishedMoves, type Chosen } from './moves.ts';
@@ -24,16 +27,70 @@ interface Choice {
   readonly ready: ReadonlyMap<MoverName, ReadyMover>;
   readonly pod: PodView;
   readonly verdict: Verdict;
+  /** Everywhere, once that is known. */
+  readonly underWay?: readonly MoveUnderWay[];
 }
 
-/** What to do with the pod, or what it has to wait for. */
-export function chooseMove({ context, view, ready, pod, verdict }: Choice): Chosen | Hold {
+/** `undefined`: not now, and something else is under way that is shown instead. */
+export type Turn = Chosen | Hold | undefined;
+
+/** What to do with the pod, or what it has to wait for; live moves only as far as the limits allow, seen from all runs. */
+export async function takeTurn(choice: Choice, begin: (chosen: Chosen) => Promise<void>): Promise<Turn> {
+  const { context } = choice;
+  const likely = likelyMover(choice);
+  // Looked at here first: nobody shall search for a place, or stand in the door, for what cannot begin anyway.
+  if (likely && isLiveMover(likely.name) && notFromHere(choice, likely) !== undefined) return undefined;
+  const first = chooseMove(choice);
+  if (!('mover' in first)) return first;
+  if (!isLiveMover(first.mover.name)) {
+    await begin(first);
+    return first;
+  }
+  const turn = await context.admitMove(async (underWay, signal): Promise<Chosen | Hold> => {
+    const chosen = chooseMove({ ...choice, underWay });
+    if (!('mover' in chosen)) return chosen;
+    signal.throwIfAborted();
+    await begin(chosen);
+    return chosen;
+  });
+  return turn ?? wait(choice.pod, 'another move begins just now');
+}
+
+/** The one that would move it, if only there is a node for it. */
+function likelyMover({ context, ready, view, pod, verdict }: Choice): PodMover | undefined {
+  const before = context.state.moves[pod.uid];
+  const names = verdict.kind === 'moves' ? verdict.ways.flatMap((way) => moversFor(way, pod)) : [];
+  const movers = names.flatMap((name) => (hasFailed(before, name) ? [] : (ready.get(name)?.mover ?? [])));
+  return movers.find((mover) => mover.assess(pod, view).kind === 'able');
+}
+
+/** Of this server alone, without asking anybody. */
+function notFromHere(choice: Choice, mover: PodMover): string | undefined {
+  const { definition, server } = choice.context;
+  const underWay = unfinishedMoves(choice.context).map((move) => ({
+    source: server.node,
+    target: move.target,
+    mover: move.mover,
+    isLive: isLiveMover(move.mover),
+    budgets: [],
+  }));
+  const limits = limitsOf(definition.evacuation);
+  const moverLimits = choice.ready.get(mover.name)?.detection.atOnce ?? {};
+  return whyNotNow({ source: server.node, mover: mover.name, budgets: [], limits, moverLimits, underWay });
+}
+
+function wait(pod: PodView, text: string): Hold {
+  return { kind: 'waiting', for: 'pods', text: `${podKey(pod)} waits for its turn: ${text}` };
+}
+
+function chooseMove(choice: Choice): Chosen | Hold {
+  const { context, view, ready, pod, verdict } = choice;
   const before = context.state.moves[pod.uid];
   const names = verdict.kind === 'moves' ? verdict.ways.flatMap((way) => moversFor(way, pod)) : [];
   for (const name of names) {
     const mover = ready.get(name)?.mover;
     if (!mover || hasFailed(before, name)) continue;
-    const chosen = isLiveMover(name) ? toNode(context, view, mover, pod) : anywhere(view, mover, pod);
+    const chosen = isLiveMover(name) ? toNode(choice, mover) : anywhere(view, mover, pod);
     if (chosen) return chosen;
   }
   const reason = before?.because || 'no way to move it is left';
@@ -51,14 +108,26 @@ function anywhere(view: ClusterView, mover: PodMover, pod: PodView): Chosen | un
   return assessment.kind === 'able' ? { mover, target: '', assessment } : undefined;
 }
 
-function toNode(context: StepContext, view: ClusterView, mover: PodMover, pod: PodView): Chosen | undefined {
+/** Where no node can take it alive, the next way is tried; where only the limits are in the way, it waits. */
+function toNode(choice: Choice, mover: PodMover): Chosen | Hold | undefined {
+  const { context, view, pod, ready, underWay = [] } = choice;
+  const limits = limitsOf(context.definition.evacuation);
   const tried = context.state.moves[pod.uid]?.tries.map(({ target }) => target) ?? [];
+  let full: string | undefined;
   for (const { name } of rankTargets(pod, view, arrivingAt(context, view))) {
     if (tried.includes(name)) continue;
     const assessment = mover.assess(pod, view, name);
-    if (assessment.kind === 'able') return { mover, target: name, assessment };
+    if (assessment.kind !== 'able') continue;
+    const source = context.server.node;
+    const budgets = budgetsOf(pod, view.budgets).map(podKey);
+    const moverLimits = ready.get(mover.name)?.detection.atOnce ?? {};
+    const why = whyNotNow({ source, mover: mover.name, budgets, limits, moverLimits, underWay });
+    if (why !== undefined) return wait(pod, why);
+    if (isTargetFull(name, limits, underWay)) full ??= name;
+    else return { mover, target: name, assessment, bytesPerSecondMax: shareOfLink(limits) };
   }
-  return undefined;
+  if (full === undefined) return undefined;
+  return wait(pod, `${limits.perTarget} at once are on their way to ${full} (evacuation.limits.perTarget)`);
 }
 
 /** Pods that are being moved to a node count there already. */

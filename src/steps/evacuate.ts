@@ -9,7 +9,7 @@ import { podKey, type PodView } from '../cluster/pod.ts';
 import { MaintenanceError } from '../errors/maintenance-error.ts';
 import type { ClusterView } from '../ports/cluster.ts';
 import { sayHold, type Hold } from '../workflow/hold.ts';
-import { chooseMove } from './choose-move.ts';
+import { takeTurn } from './choose-move.ts';
 import { podsLeft } from './emptiness.ts';
 import { advanceMove, beginMove, callBackMove, unfinishedMoves } from './moves.ts';
 import { finished, lengthText, sinceMs, waiting, working, type StepContext, type StepResult } from './step.ts';
@@ -40,13 +40,18 @@ export async function advanceEvacuate(context: StepContext): Promise<StepResult>
   if (blocked?.verdict.kind === 'blocked') {
     return holdWithin(context, { kind: 'blocked', by: `${podKey(blocked.pod)}: ${blocked.verdict.because}` });
   }
+  let room = movesAtOnce - underWay.size;
   for (const { pod, verdict } of nextInLine(wanted, here, underWay)) {
-    const chosen = chooseMove({ context, view, ready, pod, verdict });
-    if (!('mover' in chosen)) {
-      holds.push(chosen);
+    if (room <= 0) break;
+    const turn = await takeTurn({ context, view, ready, pod, verdict }, (chosen) =>
+      beginMove(context, view, pod, chosen),
+    );
+    if (turn === undefined) continue;
+    if (!('mover' in turn)) {
+      holds.push(turn);
       continue;
     }
-    await beginMove(context, view, pod, chosen);
+    room -= 1;
     const move = context.state.moves[pod.uid];
     const held = move && (await advanceMove(context, view, move));
     if (held) holds.push(held);
@@ -68,14 +73,13 @@ async function advanceMoves(context: StepContext, view: ClusterView): Promise<Ho
   return holds;
 }
 
-/** Of the lowest order that is left, as many as there is room for beside those that are under way. */
+/** Those of the lowest order that is left. */
 function nextInLine(wanted: readonly Judged[], here: readonly Judged[], underWay: ReadonlySet<string>): Judged[] {
   const fresh = wanted.filter(({ verdict }) => verdict.kind === 'moves');
   const going = here.filter(({ pod }) => underWay.has(pod.uid));
   const orderOf = ({ verdict }: Judged): number => (verdict.kind === 'moves' ? verdict.order : 0);
   const lowest = Math.min(...fresh.map(orderOf), ...going.map(orderOf));
-  const room = Math.max(0, movesAtOnce - underWay.size);
-  return fresh.filter((judged) => orderOf(judged) === lowest).slice(0, room);
+  return fresh.filter((judged) => orderOf(judged) === lowest);
 }
 
 /** The view says empty; it counts once the API itself says so, for a pod may have been bound just before the cordon. */

@@ -4,6 +4,7 @@
  *
  * A step never chooses the next step, never retries by itself and never waits long: it says when to be called again.
  */
+import type { MoveUnderWay } from '../evacuation/move-limits.ts';
 import type { Bmc } from '../ports/bmc.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Cluster } from '../ports/cluster.ts';
@@ -56,6 +57,11 @@ export interface StepContext {
   output(step: string, text: string): void;
   /** The last look before something that cannot be taken back: lease, pause, stop, budget. */
   guard(): Promise<Hold | undefined>;
+  /**
+   * Runs the work while nobody else, on whichever daemon, begins a live move, and tells it what is under way anywhere.
+   * `undefined`: somebody else is at it. The work stops where its signal ends.
+   */
+  admitMove<T>(work: (underWay: readonly MoveUnderWay[], signal: AbortSignal) => Promise<T>): Promise<T | undefined>;
   /** Whether every pod that has to move would find a place on another server now. */
   room(): Promise<Hold | undefined>;
 }

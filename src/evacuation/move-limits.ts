@@ -1,0 +1,63 @@
+/**
+ * Whether one more live move may begin now, beside those that are under way anywhere. Pure.
+ *
+ * Eleven at once off one server stood still for up to 21 s each, one at a time for 0.7 s (measured by Paguro); so the
+ * default is one per server. Restarts are not its business: the budgets of Kubernetes bound them.
+ */
+import type { MoveLimits } from '../spec/plan.ts';
+
+/** A move that is under way, from whichever run and daemon. */
+export interface MoveUnderWay {
+  /** Nodes. */
+  readonly source: string;
+  /** Empty where the scheduler chooses. */
+  readonly target: string;
+  readonly mover: string;
+  readonly isLive: boolean;
+  /** `namespace/name` of the budgets that cover its pod. */
+  readonly budgets: readonly string[];
+}
+
+/** What the mover itself puts up with at once. */
+export interface MoverLimits {
+  readonly perServer?: number | undefined;
+  readonly perCluster?: number | undefined;
+}
+
+interface Asked {
+  readonly source: string;
+  readonly mover: string;
+  readonly budgets: readonly string[];
+  readonly limits: MoveLimits;
+  readonly moverLimits: MoverLimits;
+  readonly underWay: readonly MoveUnderWay[];
+}
+
+/** Why no live move may begin from this server now, wherever it would go to. */
+export function whyNotNow({ source, mover, budgets, limits, moverLimits, underWay }: Asked): string | undefined {
+  const live = underWay.filter(({ isLive }) => isLive);
+  const byMover = live.filter((move) => move.mover === mover);
+  const perServer = Math.min(limits.perServer, moverLimits.perServer ?? limits.perServer);
+  if (live.filter((move) => move.source === source).length >= perServer) {
+    return `${perServer} at once leave ${source} alive (evacuation.limits.perServer)`;
+  }
+  if (live.length >= limits.perCluster) {
+    return `${limits.perCluster} at once move alive in the cluster (evacuation.limits.perCluster)`;
+  }
+  const { perCluster } = moverLimits;
+  if (perCluster !== undefined && byMover.length >= perCluster) {
+    return `${mover} moves ${perCluster} at once in the cluster`;
+  }
+  // A live move is no disruption, but of two that stand still at the same moment the budget would know nothing.
+  const shared = budgets.find((budget) => underWay.some((move) => move.budgets.includes(budget)));
+  return shared === undefined ? undefined : `another pod of budget ${shared} is on its way`;
+}
+
+export function isTargetFull(target: string, limits: MoveLimits, underWay: readonly MoveUnderWay[]): boolean {
+  return underWay.filter((move) => move.isLive && move.target === target).length >= limits.perTarget;
+}
+
+/** One move's share of the links that it goes over, so that all that may be there at once stay within the bandwidth. */
+export function shareOfLink({ bytesPerSecond, perServer, perTarget }: MoveLimits): number | undefined {
+  return bytesPerSecond === undefined ? undefined : Math.floor(bytesPerSecond / Math.max(perServer, perTarget));
+}
