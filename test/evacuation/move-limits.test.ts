@@ -82,7 +82,11 @@ describe('limits in a plan', () => {
   it.each(['10', '10GB', '0Gbit', '1.5Gbit', 'fast'])('refuse the bandwidth "%s"', (bandwidth) => {
     expect(() => limits({ bandwidth })).toThrow(/10Gbit/);
   });
-  it.each([{ perServer: 0 }, { perTarget: 1.5 }, { perNode: 1 }])('refuse %j', (written) => {
-    expect(() => limits(written)).toThrow();
+  it.each([
+    [{ perServer: 0 }, /perServer/],
+    [{ perTarget: 1.5 }, /perTarget/],
+    [{ perNode: 1 }, /perNode/],
+  ])('refuse %j', (written, named) => {
+    expect(() => limits(written)).toThrow(named);
   });
 });

@@ -17,6 +17,7 @@ import type { Shell, ShellCommand } from '../../src/ports/shell.ts';
 import { SimulatedCluster } from '../../src/simulator/cluster.ts';
 import { kinds } from '../../src/simulator/kubernetes/kinds.ts';
 import type { NodeObject } from '../../src/simulator/kubernetes/objects.ts';
+import type { Migrator } from '../../src/simulator/migrators/migrator.ts';
 import { diskOf } from '../../src/simulator/shell.ts';
 import { around } from './around.ts';
 import { checkEnd } from './ends.ts';
@@ -51,6 +52,8 @@ export class Checker {
   /** By server: boots and power-ons that were somebody else's doing. */
   readonly foreignBoots = new Map<string, number>();
   readonly foreignPowerOns = new Map<string, number>();
+  /** Live migrators of this installation: what they have committed must not be cut off. */
+  readonly migrators: Pick<Migrator, 'nodesPastCommit'>[] = [];
   /** Nodes that somebody else has cordoned just now. */
   readonly foreignCordons = new Set<string>();
   readonly #unnoticed = new Map<string, { readonly holder: string | undefined; readonly untilMs: number }>();
@@ -288,6 +291,14 @@ export class Checker {
   }
 
   async #checkEmpty(server: string, doing: string): Promise<void> {
+    for (const migrator of this.migrators) {
+      const isPast = migrator.nodesPastCommit().includes(server);
+      this.look(
+        '3 protected pods',
+        !isPast,
+        () => `${doing} of ${server} while a move from it is past its commit point`,
+      );
+    }
     const run = this.records.runOf(server);
     if (!run) return;
     const view = await this.view();

@@ -41,6 +41,14 @@ export class SimulatedPaguro extends Migrator {
       .map(({ status }) => textAt(status, 'sourceNode'));
   }
 
+  /** The source of each migration that copies, or has changed hands and is not over. */
+  nodesUnderWay(): string[] {
+    const still = new Set(['', 'Pending', 'Preflight', 'Succeeded', 'Failed', 'RolledBack']);
+    return this.all()
+      .filter(({ status }) => !still.has(textAt(status, 'phase')))
+      .map(({ status }) => textAt(status, 'sourceNode'));
+  }
+
   #addAgent(name: string): void {
     const { store } = this.api;
     const node = store.get(kinds.nodes, undefined, name);
