@@ -18,13 +18,13 @@ import type { RunState } from '../workflow/run-state.ts';
 import { isServerPastReturn } from '../workflow/server-state.ts';
 import { detectMovers, moveOptions } from '../steps/ways.ts';
 import { MeasuredTimes } from './measured-times.ts';
+import { powerByHand } from './power-by-hand.ts';
 import type { Started } from './operations.ts';
 import { coordinatorSite, type EngineWorld } from './world.ts';
 import type { RunLog } from './run-log.ts';
 
 /** Bounds for what is asked of the world on a person's behalf. */
 const askMs = 30_000;
-const powerMs = 60_000;
 /** Together longer than the lease of somebody who was killed with it lives. */
 const aloneTriesMax = 100;
 const alonePauseMs = 250;
@@ -164,36 +164,8 @@ export class Commands {
   /** By hand, past every plan: refused while a run has its hands on the server. */
   async power(serverName: string, verb: 'status' | 'on' | 'off' | 'cycle', by: string): Promise<PowerState> {
     const server = await this.findServer(serverName);
-    const bmc = this.#world.connections.bmcOf(server);
-    if (verb === 'status') return bmc.readPower(AbortSignal.timeout(askMs));
-    const lease = await this.#world.leases.acquire(`server/${serverName}`);
-    if ('heldBy' in lease) {
-      throw new MaintenanceError('lease/held', 'halt', `${serverName} is being worked on by ${lease.heldBy}`);
-    }
-    const signal = AbortSignal.any([lease.lost, AbortSignal.timeout(powerMs)]);
-    this.#world.logger.info({ server: serverName, verb, by }, 'power asked for by hand');
-    try {
-      if (verb !== 'on') await this.#setPower(server, 'off', signal);
-      if (verb !== 'off') await this.#setPower(server, 'on', signal);
-      return await bmc.readPower(signal);
-    } finally {
-      await lease.release();
-    }
-  }
-
-  /** Reads back: a BMC's "done" is no proof. */
-  async #setPower(server: InventoryServer, state: PowerState, signal: AbortSignal): Promise<void> {
-    const bmc = this.#world.connections.bmcOf(server);
-    await bmc.requestPower(state, signal);
-    for (let tries = 0; tries < 30; tries += 1) {
-      if ((await bmc.readPower(signal)) === state) return;
-      await this.#world.clock.sleep(1_000, signal);
-    }
-    throw new MaintenanceError(
-      'bmc/lies',
-      'halt',
-      `the BMC of ${server.name} took "${state}", and the power does not follow`,
-    );
+    if (verb === 'status') return this.#world.connections.bmcOf(server).readPower(AbortSignal.timeout(askMs));
+    return powerByHand(this.#world, this.#log, { server, verb, by, runId: this.#newRunId() });
   }
 
   async findServer(name: string): Promise<InventoryServer> {
@@ -272,6 +244,8 @@ export class Commands {
   async #append(runId: string, decide: (run: RunState) => RunEvent, lease?: Lease): Promise<void> {
     for (let tries = 1; ; tries += 1) {
       const run = await this.mustFind(runId);
+      if (run.definition.purpose === 'power')
+        refuse(`${runId} was one request for power; nothing of it can be changed`);
       const event = decide(run);
       // It goes on with every server that is not done, and since its end another run may have begun with one of them.
       if (run.ended) await this.#refuseShared(unsettledServers(run), runId);

@@ -11,9 +11,13 @@ import type { RunEvent } from '../workflow/events.ts';
 import { activeServers, type RunState } from '../workflow/run-state.ts';
 import { capacityOf, downServers } from './availability.ts';
 import { coordinatorSite, type EngineWorld } from './world.ts';
+import { closePowerByHand } from './power-by-hand.ts';
 import { pendingChanges, type PendingChange } from './pending.ts';
 import { Rebalancer } from './rebalancer.ts';
 import type { RunLog } from './run-log.ts';
+
+/** How soon a power request by hand is looked at again, while somebody has the server. */
+const powerLookMs = 10_000;
 
 export class RunCoordinator {
   readonly #world: EngineWorld;
@@ -52,6 +56,10 @@ export class RunCoordinator {
       signal.throwIfAborted();
       const run = await this.#log.run(runId);
       if (!run || run.ended) return undefined;
+      if (run.definition.purpose === 'power') {
+        const isOver = await closePowerByHand(this.#world, this.#log, run);
+        return isOver ? undefined : this.#world.clock.nowMs() + powerLookMs;
+      }
       const ends = await this.#newEnds(run);
       const decision = ends.length > 0 ? { events: ends } : await this.#decide(run, lease, signal);
       if (decision.events.length === 0) {

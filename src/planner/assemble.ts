@@ -4,7 +4,7 @@
  * It refuses what cannot work; it starts nothing.
  */
 import type { NodeView } from '../cluster/node.ts';
-import { MaintenanceError } from '../errors/maintenance-error.ts';
+import { MaintenanceError, unreachable } from '../errors/maintenance-error.ts';
 import type { InventoryServer } from '../spec/inventory.ts';
 import type { ParameterValues } from '../spec/parameters.ts';
 import { defaultEvacuation, type MaintenancePlan } from '../spec/plan.ts';
@@ -12,7 +12,7 @@ import { scheduleOf } from '../spec/plan-schedule.ts';
 import type { Playbook } from '../spec/playbook.ts';
 import { isTarget } from '../spec/targets.ts';
 import { countOf } from '../spec/values.ts';
-import type { Purpose, RunDefinition, RunServer, Wave } from '../workflow/definition.ts';
+import type { ProgramStep, Purpose, RunDefinition, RunServer, Wave } from '../workflow/definition.ts';
 import { evacuateProgram, maintenanceProgram, returnProgram, undoActions } from './program.ts';
 
 export interface AssembleInput {
@@ -58,7 +58,10 @@ export function assembleRun(input: AssembleInput): RunDefinition {
   };
 }
 
-/** One server, one verb: the runs behind `pitcrew evacuate` and `pitcrew return`. */
+/**
+ * One server, one verb: the runs behind `pitcrew evacuate` and `pitcrew return`; and the record of a power request that a
+ * person made by hand, in which nothing is left for the engine to do.
+ */
 export function assembleSingle(input: {
   purpose: Exclude<Purpose, 'maintenance'>;
   server: InventoryServer;
@@ -75,16 +78,29 @@ export function assembleSingle(input: {
     playbook: '',
     digest: '',
     startedBy,
-    program: purpose === 'evacuate' ? evacuateProgram() : returnProgram(),
+    program: singleProgram(purpose),
     undo: [],
     servers: [{ ...server, domain: '' }],
-    waves: [{ servers: [server.name], soakMs: 0, approval: false }],
+    waves: purpose === 'power' ? [] : [{ servers: [server.name], soakMs: 0, approval: false }],
     maxUnavailable: 1,
     maxParallel: 1,
     haltAfter: { failures: 1 },
     evacuation: defaultEvacuation,
     lifts,
   };
+}
+
+function singleProgram(purpose: Exclude<Purpose, 'maintenance'>): readonly ProgramStep[] {
+  switch (purpose) {
+    case 'evacuate':
+      return evacuateProgram();
+    case 'return':
+      return returnProgram();
+    case 'power':
+      return [];
+    default:
+      return unreachable(purpose);
+  }
 }
 
 /** The plan's values over the playbook's defaults. The documents were checked: nothing is missing. */

@@ -90,7 +90,7 @@ export interface Wave {
 }
 
 /** Why the run exists: a plan, or one of the single verbs of the command line. */
-export type Purpose = 'maintenance' | 'evacuate' | 'return';
+export type Purpose = 'maintenance' | 'evacuate' | 'return' | 'power';
 
 export interface RunDefinition {
   readonly runId: string;

@@ -111,6 +111,8 @@ export const RunEvent = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('stopRequested'), by }),
   z.object({ kind: z.literal('retryRequested'), server, by }),
   z.object({ kind: z.literal('skipRequested'), server, by }),
+  /** In a run of its own, before the BMC is asked. */
+  z.object({ kind: z.literal('powerByHand'), server, verb: z.enum(['on', 'off', 'cycle']), by }),
 ]);
 export type RunEvent = z.infer<typeof RunEvent>;
 

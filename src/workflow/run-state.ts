@@ -142,6 +142,8 @@ function applyKind(state: RunState, event: RunEvent, atMs: number, version: numb
       return withWave(state, event.wave, { kind: 'awaitingApproval' });
     case 'waveFinished':
       return { ...withWave(state, event.wave, { kind: 'finished' }), hold: noHold };
+    case 'powerByHand':
+      return state;
     case 'runHoldChanged':
       return { ...state, hold: event.hold };
     case 'rebalanceStarted':

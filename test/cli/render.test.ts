@@ -226,6 +226,16 @@ describe('the other pages', () => {
     expect(planLine).toBe('weekly-kernel · kernel-update · 12 servers match · 2 left out · commit 4f1c2ab');
     expect(renderStatus(runView({ commit }), view)).toContain('run 2611-a7 · weekly-kernel · commit 4f1c2ab ·');
     const created = renderHistory([{ version: 1, atMs: nowMs, event: { kind: 'runCreated', definition } }], view);
+    const single = { ...definition, purpose: 'power' as const, plan: 'rack1-02' };
+    const byHand = renderHistory(
+      [
+        { version: 1, atMs: nowMs, event: { kind: 'runCreated', definition: single } },
+        { version: 2, atMs: nowMs, event: { kind: 'powerByHand', server: 'rack1-02', verb: 'off', by: 'anna@ops1' } },
+      ],
+      view,
+    );
+    expect(byHand).toContain('power of rack1-02 asked for by anna@ops1');
+    expect(byHand).toContain('power off of rack1-02 asked for by anna@ops1, by hand');
     expect(created.replaceAll(/\s+/g, ' ')).toContain('weekly-kernel (kernel-update) from commit 4f1c2ab created by');
   });
 

@@ -230,4 +230,44 @@ describe('the single verbs of a server', () => {
     await untilPhase(world, runId, 'a', 'evacuating');
     expect(await refusal(simulation, daemon.operations.power('a', 'off', 'anna'))).toContain('lease/held');
   });
+
+  it('power by hand is written down before the BMC is asked, with who asked and how it ended', async () => {
+    const { simulation, daemon } = await setting();
+    const { operations } = daemon;
+    await simulation.settle(operations.power('b', 'status', 'anna'));
+    expect(await simulation.settle(operations.runs())).toEqual([]);
+    await simulation.settle(operations.power('b', 'cycle', 'anna'));
+    const [run] = await simulation.settle(operations.runs());
+    expect(run).toMatchObject({
+      purpose: 'power',
+      plan: 'b',
+      status: 'done',
+      counts: { total: 1, done: 1, active: 0 },
+    });
+    const history = await simulation.settle(operations.history({ runId: run?.runId ?? '' }));
+    expect(history.map(({ event }) => event)).toMatchObject([
+      { kind: 'runCreated' },
+      { kind: 'powerByHand', server: 'b', verb: 'cycle', by: 'anna' },
+      { kind: 'serverAdmitted' },
+      { kind: 'serverEnded', outcome: 'done' },
+      { kind: 'runEnded', outcome: 'done', reason: 'the BMC says power on' },
+    ]);
+    for (const ask of ['retry', 'skip'] as const) {
+      expect(await refusal(simulation, operations[ask](run?.runId ?? '', 'b', 'ben'))).toContain('run/refused');
+    }
+  });
+
+  it('power by hand whose daemon is killed is ended by another one, says that nobody saw it, and is not repeated', async () => {
+    const { simulation, daemon } = await setting();
+    const victim = await simulation.startDaemon('victim', { call: 1, effect: 'after', method: 'requestPower' });
+    void victim.operations.power('b', 'cycle', 'anna').catch(() => undefined);
+    await simulation.clock.run(() => simulation.hasEnded, simulation.clock.nowMs() + 600_000);
+    expect(victim.isKilled()).toBe(true);
+    const [run] = await simulation.settle(daemon.operations.runs());
+    expect(run).toMatchObject({ purpose: 'power', status: 'halted' });
+    expect(run?.reason).toContain('the daemon ended in between; `pitcrew power b status`');
+    expect(simulation.world.machines.get('b')).toMatchObject({ power: 'off', powerCycles: 0 });
+    // Nobody is kept from working on that server.
+    await simulation.settle(daemon.operations.power('b', 'on', 'ben'));
+  });
 });

@@ -21,7 +21,7 @@ export function addPower(program: Command, run: Run): void {
         const client = await session.client();
         const answer = await client.power(server, verb);
         await session.print(answer, () => `${server} power ${answer.power}`);
-        if (verb !== 'status') sayNext(session, [`power ${server} status`, 'servers']);
+        if (verb !== 'status') sayNext(session, [`power ${server} status`, 'history']);
         return ExitCode.done;
       }),
     );

@@ -101,6 +101,7 @@ const runKinds = new Set<string>([
   'stopRequested',
   'retryRequested',
   'skipRequested',
+  'powerByHand',
 ] satisfies RunEvent['kind'][]);
 
 function isRunEvent(event: JournalEvent): event is RunEvent {
@@ -114,7 +115,8 @@ function describe(event: JournalEvent, timeZone: string): string {
 function describeRun(event: RunEvent, timeZone: string): string {
   switch (event.kind) {
     case 'runCreated': {
-      const { plan, playbook, startedBy, servers, waves, commit } = event.definition;
+      const { purpose, plan, playbook, startedBy, servers, waves, commit } = event.definition;
+      if (purpose !== 'maintenance') return `${purpose} of ${plan} asked for by ${startedBy}`;
       const size = `${plural(servers.length, 'server')} in ${plural(waves.length, 'wave')}`;
       const from = commit === undefined ? '' : ` from commit ${shortCommit(commit)}`;
       return `run of ${plan} (${playbook})${from} created by ${startedBy}: ${size}`;
@@ -157,6 +159,8 @@ function describeRun(event: RunEvent, timeZone: string): string {
       return `stop asked for by ${event.by}`;
     case 'retryRequested':
       return `another try of ${event.server} asked for by ${event.by}`;
+    case 'powerByHand':
+      return `power ${event.verb} of ${event.server} asked for by ${event.by}, by hand`;
     case 'skipRequested':
       return `${event.server} to be skipped, asked for by ${event.by}`;
     default:

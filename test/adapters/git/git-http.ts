@@ -1,8 +1,10 @@
 /** A Git server over HTTP for tests: git's own CGI program behind a small server that wants a user name and a token. */
 import { spawn } from 'node:child_process';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
+import type { Certificate } from '../../../src/lab/kubernetes/certificate.ts';
 
 export interface GitHttp {
   readonly url: string;
@@ -15,9 +17,12 @@ export interface GitHttp {
 }
 
 /** Serves the repositories below `root`. */
-export async function serveGit(root: string, user: string, token: string): Promise<GitHttp> {
+export async function serveGit(root: string, user: string, token: string, tls?: Certificate): Promise<GitHttp> {
   const expected = `Basic ${Buffer.from(`${user}:${token}`).toString('base64')}`;
-  const server = createServer((request, answer) => void handle(request, answer));
+  const onRequest = (request: IncomingMessage, answer: ServerResponse): void => void handle(request, answer);
+  const server = tls
+    ? createTlsServer({ key: tls.keyPem, cert: tls.certificatePem }, onRequest)
+    : createServer(onRequest);
   const http: { -readonly [Key in keyof GitHttp]: GitHttp[Key] } = {
     url: '',
     seen: [],
@@ -40,7 +45,7 @@ export async function serveGit(root: string, user: string, token: string): Promi
     server.closeAllConnections();
     server.close();
   });
-  http.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  http.url = `${tls ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return http;
 }
 

@@ -2,7 +2,10 @@
 import { chmod, copyFile, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { GitOptions } from '../../../src/adapters/git/settings.ts';
+import { environmentFor } from '../../../src/adapters/git/environment.ts';
+import { runGit } from '../../../src/adapters/git/run-git.ts';
+import { gitSettings, type GitOptions } from '../../../src/adapters/git/settings.ts';
+import { makeCertificate } from '../../../src/lab/kubernetes/certificate.ts';
 import { makeKey } from '../../../src/lab/ssh/keys.ts';
 import { plan } from '../../spec/documents.ts';
 import { freePort, secretFile, startSshd, type Sshd } from '../ssh/sshd.ts';
@@ -109,13 +112,14 @@ async function commandLines(): Promise<{ pid: number; words: string[] }[]> {
 describe('over HTTP with a token', () => {
   const token = 'tok-5f0c7be1a9d24c3e';
 
-  async function serve(user = 'git') {
+  async function serve(user = 'git', isTls = false) {
     const repository = await Repository.make();
-    const http = await serveGit(join(repository.path, '..'), user, token);
     const folder = await temporaryFolder();
+    const certificate = isTls ? await makeCertificate(folder) : undefined;
+    const http = await serveGit(join(repository.path, '..'), user, token, certificate);
     const tokenFile = await secretFile(join(folder, 'token'), `${token}\n`);
     const name = repository.path.split('/').at(-1) ?? '';
-    return { repository, http, tokenFile, url: `${http.url}/${name}/.git` };
+    return { repository, http, tokenFile, url: `${http.url}/${name}/.git`, caFile: join(folder, 'server.pem') };
   }
 
   it('documents are fetched, and later commits too', async () => {
@@ -188,5 +192,41 @@ describe('over HTTP with a token', () => {
     await chmod(tokenFile, 0o644);
     expect(await rejection(await open({ url, tokenFile }))).toMatchObject({ code: 'secret/unreadable' });
     expect(http.seen).toEqual([]);
+  });
+
+  it('over TLS a server has to prove who it is, by an authority of ours where one is named; the token waits for that', async () => {
+    const { http, tokenFile, url, caFile } = await serve('git', true);
+    expect(await rejection(await open({ url, tokenFile }))).toMatchObject({
+      code: 'git/unreachable',
+      disposition: 'halt',
+      message: expect.stringContaining('does not prove who it is'),
+    });
+    expect(http.seen).toEqual([]);
+    const { documents } = await open({ url, tokenFile, caFile });
+    expect((await documents.read()).notices).toEqual([]);
+  });
+
+  it('a server that never answers is given up after a while, with every process that was started for it', async () => {
+    const { http, url } = await serve();
+    let pids: number[] = [];
+    http.onRequest = async () => {
+      const ours = (await commandLines()).filter(({ words }) => words.some((word) => word.includes(http.url)));
+      pids = ours.map(({ pid }) => pid);
+      await new Promise(() => undefined);
+    };
+    const work = runGit({
+      what: 'fetch',
+      words: ['ls-remote', '--', url],
+      env: environmentFor(gitSettings({ url }), { home: '/nonexistent', env: process.env }, undefined),
+      signal: new AbortController().signal,
+      timeoutMs: 1_500,
+    });
+    await expect(work).rejects.toMatchObject({
+      code: 'git/unreachable',
+      message: 'git fetch took too long and was ended',
+    });
+    expect(pids.length).toBeGreaterThan(1);
+    const left = (await commandLines()).filter(({ pid, words }) => pids.includes(pid) && words.join(' ').includes(url));
+    expect(left).toEqual([]);
   });
 });
