@@ -10,7 +10,7 @@ import { isTolerated } from '../cluster/scheduling.ts';
 import type { EvacuationPolicy, EvacuationRule, MoveWay } from '../spec/plan.ts';
 
 export type Verdict =
-  | { readonly kind: 'stays'; readonly because: string }
+  | { readonly kind: 'stays'; readonly because: string; readonly warnings?: readonly string[] }
   | { readonly kind: 'waits'; readonly because: string }
   | {
       readonly kind: 'moves';
@@ -55,6 +55,10 @@ export function judgePod(
   const rule = policy.rules.find((candidate) => matches(candidate, pod));
   const stays = reasonToStay(pod, rule);
   if (stays !== undefined) return { kind: 'stays', because: stays };
+  if (isTolerated(cordonTaint, pod.tolerations) && protectionOf(pod, rule) === undefined) {
+    const because = 'it tolerates the cordon and would come straight back';
+    return { kind: 'stays', because, warnings: ['it tolerates the cordon: it stays and goes down with the server'] };
+  }
   if (pod.leaving) return { kind: 'waits', because: 'it is on its way out already' };
   if (rule?.action === 'waitCompleted') return { kind: 'waits', because: 'the plan waits until it has completed' };
   const against = reasonsAgainst(pod, budgetsOf(pod, budgets), policy, rule);
@@ -71,8 +75,14 @@ function reasonToStay(pod: PodView, rule: EvacuationRule | undefined): string | 
   if (pod.owner?.kind === 'DaemonSet') return 'DaemonSet';
   if (pod.owner?.kind === 'Node') return 'static pod of the kubelet';
   if (rule?.action === 'leave') return 'the plan leaves it';
-  if (isTolerated(cordonTaint, pod.tolerations)) return 'it tolerates the cordon and would come straight back';
   return undefined;
+}
+
+/** Why the pod may not be restarted, and so may not be on the server when it reboots either. */
+function protectionOf(pod: PodView, rule: EvacuationRule | undefined): string | undefined {
+  if (rule?.restart !== undefined) return rule.restart === 'never' ? 'the plan never restarts it' : undefined;
+  const mark = doNotDisrupt.find(([annotation, value]) => pod.annotations[annotation] === value);
+  return mark && `marked ${mark[0]}: ${mark[1]}`;
 }
 
 /** The ways that remain; where none does, the first reason against a way that was wanted is the one shown. */
@@ -125,9 +135,8 @@ function reasonsAgainst(
   const against = (ways: readonly MoveWay[], because: string, whom = owner): void => {
     reasons.push({ ways, because, owner: whom });
   };
-  const mark = doNotDisrupt.find(([annotation, value]) => pod.annotations[annotation] === value);
-  if (rule?.restart === 'never') against(restarts, 'the plan never restarts it');
-  else if (mark && rule?.restart === undefined) against(restarts, `marked ${mark[0]}: ${mark[1]}`);
+  const protection = protectionOf(pod, rule);
+  if (protection !== undefined) against(restarts, protection);
   if (!pod.owner && policy.barePods === 'block') against(restarts, 'bare pod: nobody would recreate it');
   if (pod.volumes.some((volume) => volume.kind === 'emptyDir') && policy.localData === 'keep') {
     against(restarts, 'emptyDir data would be lost (evacuation.localData: keep)');
@@ -139,7 +148,8 @@ function reasonsAgainst(
     }
     if (pod.hostNetwork) against(['live'], 'host network, cannot move alive');
   }
-  if (budgets.length > 1) {
+  // A pod that has not begun to run disrupts nobody: the API does not even look for its budgets.
+  if (budgets.length > 1 && pod.phase !== 'Pending') {
     const names = budgets
       .map((budget) => budget.name)
       .sort()
@@ -148,7 +158,7 @@ function reasonsAgainst(
   }
   const never = budgets.find(canNeverBeMet);
   // A surge brings one more healthy pod, which such a budget does allow; a plain eviction it never will.
-  if (never && pod.ready) {
+  if (never && isCharged(pod, never)) {
     const numbers = `${never.asks}, ${never.expectedPods} expected`;
     against(['evict'], `budget ${never.name} can never be met (${numbers})`, `${never.namespace}/${never.name}`);
   }
@@ -159,6 +169,14 @@ function reasonsAgainst(
     against(['surge'], 'its volume may be held by one pod only');
   }
   return reasons;
+}
+
+/** Whether the eviction of this pod is charged to its budget, or refused because of it (policy/v1, pods/eviction). */
+function isCharged(pod: PodView, budget: BudgetView): boolean {
+  if (pod.phase === 'Pending') return false;
+  if (pod.ready) return true;
+  // One that is not Ready may go, always or only while enough others are.
+  return budget.unhealthyPodEvictionPolicy === 'IfHealthyBudget' && budget.currentHealthy < budget.desiredHealthy;
 }
 
 /** Sorted, so that two looks at the same pods give the same order and messages do not flap. */

@@ -32,7 +32,9 @@ export function planWithRoom(input: PlanRunInput): { definition: RunDefinition; 
   const definition = withoutBlocked(input);
   const { servers, evacuation } = definition;
   const ended = new Set(servers.filter(({ leftOut }) => leftOut).map(({ name }) => name));
-  const capacity = new Capacity({ view: input.view, servers, ended, evacuation });
+  // Where pods go is told the same, however the nodes came.
+  const nodes = input.view.nodes.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const capacity = new Capacity({ view: { ...input.view, nodes }, servers, ended, evacuation });
   const crowded = new Map<string, string>();
   for (const wave of definition.waves) {
     const members = wave.servers.filter((name) => !ended.has(name));

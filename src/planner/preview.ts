@@ -186,8 +186,9 @@ function previewPod(
   const common = { pod: podKey(pod), server, owner: '', warnings: [] };
   switch (verdict.kind) {
     case 'stays':
+      return { ...common, verdict: 'stays', how: verdict.because, warnings: verdict.warnings ?? [] };
     case 'waits':
-      return { ...common, verdict: verdict.kind, how: verdict.because };
+      return { ...common, verdict: 'waits', how: verdict.because };
     case 'blocked':
       return { ...common, verdict: 'blocked', how: verdict.because, owner: verdict.owner };
     case 'moves': {

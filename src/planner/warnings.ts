@@ -34,7 +34,7 @@ function aboutBudgets({ definition, down, forecast }: WarningsInput): string[] {
   if (maxParallel === 0) return ['maxParallel is 0: no server will start'];
   const names = sayNames([...down]);
   if (forecast.stuck !== undefined && forecast.stuck !== 'window') {
-    return [`${forecast.never} servers cannot start as things are: ${forecast.why}${names && ` (down: ${names})`}`];
+    return [`${sayServers(forecast.never)} cannot start as things are: ${forecast.why}${names && ` (down: ${names})`}`];
   }
   if (down.size === 0) return [];
   const held = down.size >= maxUnavailable ? 'the whole budget' : `${down.size} of ${maxUnavailable} places`;
@@ -56,7 +56,7 @@ function aboutWindows({ definition, nowMs, forecast }: WarningsInput): string[] 
     const minutes = Math.ceil(Math.max(...tooLong) / 60_000);
     return [`no window is long enough for ${sayNames(names)}: up to ${minutes} min for one server`];
   }
-  return forecast.stuck === 'window' ? [`${forecast.never} servers find no window within ten years`] : [];
+  return forecast.stuck === 'window' ? [`no window within ten years for ${sayServers(forecast.never)}`] : [];
 }
 
 function aboutServers({ definition, view }: WarningsInput): string[] {
@@ -65,6 +65,10 @@ function aboutServers({ definition, view }: WarningsInput): string[] {
     .filter(({ node, leftOut }) => !leftOut && notReady.has(node))
     .map(({ name }) => name);
   return names.length === 0 ? [] : [`not Ready now, and maintained all the same: ${sayNames(names)}`];
+}
+
+function sayServers(number: number): string {
+  return number === 1 ? '1 server' : `${number} servers`;
 }
 
 /** As many as are read: `a, b, c and 12 more`. */
