@@ -145,8 +145,10 @@ async function compose({ options, signal, logger, secrets, address, token, teard
   const world: EngineWorld = { clock, random, logger, cluster, connections, movers, journal, leases, wakeUps };
   const log = new RunLog(journal, clock);
 
-  const describeStore = async (): Promise<string> =>
-    `${link.where}, ${(await journal.runIds()).length} runs in the journal`;
+  const describeStore = async (): Promise<string> => {
+    const { length } = await journal.runIds();
+    return `${link.where}, ${length === 1 ? '1 run' : `${length} runs`} in the journal`;
+  };
   const operations = createOperations({ world, log, documents, describeStore });
   for (const listen of listenOn(options)) {
     const api = await startApi({ operations, listen, token, logger, signal, webhook });

@@ -77,7 +77,7 @@ async function examineCluster({ cluster }: EngineWorld): Promise<Finding[]> {
     const signal = AbortSignal.timeout(probeMs);
     const version = await cluster.version(signal);
     const { nodes } = await cluster.view(signal);
-    return `${version}, ${nodes.length} nodes`;
+    return `${version}, ${nodes.length === 1 ? '1 node' : `${nodes.length} nodes`}`;
   });
   // It answers, and says no: which rights are missing can be asked, and all of them are worth knowing at once.
   if (!reach.ok && reach.code !== 'cluster/forbidden') return [reach];

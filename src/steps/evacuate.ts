@@ -94,7 +94,8 @@ async function awaitVolumes(context: StepContext): Promise<StepResult> {
   const { cluster, server, signal } = context;
   const attached = await cluster.attachedVolumes(server.node, signal);
   if (attached.length > 0) {
-    const text = `${attached.length} volumes are still attached, e.g. ${attached[0]}`;
+    const others = attached.length > 1 ? ` and ${attached.length - 1} more` : '';
+    const text = `still attached: volume ${attached[0]}${others}`;
     return holdWithin(context, { kind: 'waiting', for: 'volumes', text });
   }
   const message = `run ${context.definition.runId}`;
@@ -112,7 +113,7 @@ async function awaitVolumes(context: StepContext): Promise<StepResult> {
 
 async function announceDrain(context: StepContext, pods: number): Promise<void> {
   if (context.state.notes[stepId]) return;
-  const message = `run ${context.definition.runId}: ${pods} pods to move`;
+  const message = `run ${context.definition.runId}: ${pods === 1 ? '1 pod' : `${pods} pods`} to move`;
   await context.cluster.setConditions(
     context.server.node,
     [{ type: 'DrainInProgress', status: true, reason: 'PitcrewDrain', message }],

@@ -167,19 +167,34 @@ function describeReboot(step: string, state: ServerState): string {
   return `${asked}${power}; waiting for a new boot id`;
 }
 
-/** The median time of the finished servers, for those that are left, as many at once as may be. */
+/** So many that the servers of this very run say more than those of earlier ones. */
+const ownTimesMin = 3;
+
+/**
+ * The median time of the finished servers, for those that are left, as many at once as may be; while hardly any has
+ * finished, the times that were measured in earlier runs, as they were when this one was started.
+ */
 function predictEnd(run: RunState, rows: readonly ServerRow[], nowMs: number): number | undefined {
   const times = rows
     .filter((row) => row.phase === 'done' && row.startedMs !== undefined && row.endedMs !== undefined)
     .map((row) => (row.endedMs ?? 0) - (row.startedMs ?? 0))
     .sort((a, b) => a - b);
-  const median = times[Math.floor(times.length / 2)];
-  if (median === undefined) return undefined;
   const left = rows.filter((row) => row.endedMs === undefined);
+  const pinned = times.length < ownTimesMin ? pinnedMs(run, left) : undefined;
+  const median = pinned ?? times[Math.floor(times.length / 2)];
+  if (median === undefined) return undefined;
   const atOnce = Math.max(1, Math.min(run.definition.maxParallel, run.definition.maxUnavailable));
   const oldestMs = Math.min(nowMs, ...left.map((row) => row.startedMs ?? nowMs));
   const soaksMs = run.definition.waves
     .filter((_, index) => index < run.definition.waves.length - 1 && run.waves[index]?.kind !== 'finished')
     .reduce((sum, wave) => sum + wave.soakMs, 0);
   return Math.max(nowMs, oldestMs + Math.ceil(left.length / atOnce) * median) + soaksMs;
+}
+
+/** The mean of the medians, so that slow ones and quick ones count alike; `undefined` where not all were measured. */
+function pinnedMs({ definition }: RunState, left: readonly ServerRow[]): number | undefined {
+  const takes = new Map(definition.servers.map((server) => [server.name, server.takes]));
+  const known = left.flatMap(({ name }) => takes.get(name) ?? []).filter(({ measured }) => measured > 0);
+  if (known.length === 0 || known.length < left.length) return undefined;
+  return known.reduce((sum, { p50Ms }) => sum + p50Ms, 0) / known.length;
 }

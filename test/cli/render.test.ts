@@ -10,6 +10,7 @@ import { renderStatus } from '../../src/cli/render/status.ts';
 import { clean, duration, fit, pad, table, widthOf, wrap, type View } from '../../src/cli/render/text.ts';
 import type { RunView, ServerRow } from '../../src/workflow/run-view.ts';
 import { minutesMs, runView, serverRow } from '../api/views.ts';
+import type { ServerSummary } from '../../src/engine/operations.ts';
 import { busyRun, findings, haltedRun, history, nowMs, preview, servers } from './samples.ts';
 
 const view: View = { nowMs, width: 80, color: false, timeZone: 'Europe/Berlin' };
@@ -287,11 +288,16 @@ describe('the other pages', () => {
   it('servers: by name as people count, rack1-2 before rack1-10', () => {
     expect(renderServers(servers, view)).toBe(
       lines(
-        ' server    state                       kernel                pods  run      site',
-        ' rack1-2   ready                       6.12.100+deb13-amd64    31           fra1',
-        ' rack1-10  ready, cordoned by run 26…  6.12.107+deb13-amd64     4  2611-a7  fra1',
+        ' server    state            kernel                pods  run      site',
+        ' rack1-2   ready            6.12.100+deb13-amd64    31           fra1',
+        ' rack1-10  ready, cordoned  6.12.107+deb13-amd64     4  2611-a7  fra1',
       ),
     );
+    // Ids that a window gives are longer, and a run that has ended is named where its cordon is.
+    const long = servers.map((server) => ({ ...server, runId: server.runId && '261128-1a2b3c4d' }));
+    expect(renderServers(long, view)).toContain('  261128-1a2b3c4d  ');
+    const left = { ...long.slice(0, 1)[0], state: 'ready, cordoned by run 261121-1a2b3c4d', runId: undefined };
+    expect(renderServers([{ ...servers[0], ...left } as ServerSummary], view)).toContain('by run 261121-1a2b3c4d  ');
   });
 
   it('runs: the newest first', () => {

@@ -9,7 +9,7 @@ export function renderServers(servers: readonly ServerSummary[], view: View): st
     .sort((a, b) => byName(a.name, b.name))
     .map((server): Cell[] => [
       { text: server.name },
-      { text: server.state, style: styleOf(server.state) },
+      { text: stateOf(server), style: styleOf(server.state) },
       { text: server.kernel },
       { text: count(server.pods) },
       { text: server.runId ?? '' },
@@ -18,7 +18,7 @@ export function renderServers(servers: readonly ServerSummary[], view: View): st
   return table(
     [
       { title: 'server' },
-      { title: 'state', flexible: true },
+      { title: 'state' },
       { title: 'kernel', flexible: true },
       { title: 'pods', align: 'right' },
       { title: 'run' },
@@ -27,6 +27,11 @@ export function renderServers(servers: readonly ServerSummary[], view: View): st
     rows,
     view,
   ).join('\n');
+}
+
+/** The run that has it stands in a column of its own, whole. */
+function stateOf({ state, runId }: ServerSummary): string {
+  return runId === undefined ? state : state.replace(`cordoned by run ${runId}`, 'cordoned');
 }
 
 function styleOf(state: string): Style | undefined {
