@@ -183,16 +183,14 @@ describe('a warning before the run', () => {
     expect(preview(given).warnings).toContain(text);
   });
 
-  it('says that pods find no place, where servers can never start', () => {
+  it('says that nothing would be done, where no server could ever be emptied, and of each which pod finds no place', () => {
     const nodes = names.map((name) => fleetNode(name, { memoryGib: 5 }));
     const pods = names.map((node) =>
       pod({ name: `web-${node}`, uid: node, node, requests: { ...pod().requests, memoryBytes: 4 * gib } }),
     );
-    const { warnings, forecast } = preview({ nodes, pods });
-    expect(forecast.never).toBe(4);
-    expect(warnings).toEqual([
-      '4 servers cannot start as things are: a: shop/web-a (100m CPU, 4 GiB memory) fits nowhere: of 3 open servers 3 lack memory',
-    ]);
+    const { warnings, servers } = preview({ nodes, pods });
+    expect(warnings).toEqual(['every server is left out: nothing would be done']);
+    expect(servers[0]?.leftOut?.because).toContain('shop/web-a (100m CPU, 4 GiB memory) fits nowhere');
   });
 
   it('is not given where all is well', () => {
