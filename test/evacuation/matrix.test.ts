@@ -235,8 +235,8 @@ describe('for any pod', () => {
         alive += 1;
         expect(verdict.ways).toEqual(['live']);
       }),
-      { numRuns: 500 },
+      { numRuns: 2_000 },
     );
-    expect(Math.min(blocked, alive)).toBeGreaterThan(5);
+    expect(Math.min(blocked, alive)).toBeGreaterThan(0);
   });
 });
