@@ -3,19 +3,15 @@
  * decides nothing.
  */
 import { parseRequests } from '../../../cluster/parse-requests.ts';
+import type { Resources } from '../../../cluster/resources.ts';
 import { kinds } from '../kinds.ts';
 import { controllerOf, isFinished, type PodObject } from '../objects.ts';
 import type { Change } from '../store.ts';
 
-export interface Requests {
-  readonly cpuMillis: number;
-  readonly memoryBytes: number;
-}
-
 /** Containers are shared between versions of a pod, bound or not, so they are reckoned up once. */
-const requestsByContainers = new WeakMap<object, Requests>();
+const requestsByContainers = new WeakMap<object, Resources>();
 
-export function requestsOf({ spec }: PodObject): Requests {
+export function requestsOf({ spec }: PodObject): Resources {
   const known = requestsByContainers.get(spec.containers);
   if (known) return known;
   const requests = parseRequests(spec);
@@ -29,8 +25,6 @@ export interface InUse {
   readonly pods: number;
   /** How many pods of each controlling owner, by uid. */
   readonly byOwner: ReadonlyMap<string, number>;
-  /** Pods that keep others away by required anti-affinity, by uid. */
-  readonly repelling: ReadonlyMap<string, PodObject>;
 }
 
 interface Counted {
@@ -38,12 +32,13 @@ interface Counted {
   memoryBytes: number;
   pods: number;
   readonly byOwner: Map<string, number>;
-  readonly repelling: Map<string, PodObject>;
 }
 
-const nothing: InUse = { cpuMillis: 0, memoryBytes: 0, pods: 0, byOwner: new Map(), repelling: new Map() };
+const nothing: InUse = { cpuMillis: 0, memoryBytes: 0, pods: 0, byOwner: new Map() };
 
 export class Rooms {
+  /** Bound pods that keep others away by required anti-affinity, by uid. */
+  readonly repelling = new Map<string, PodObject>();
   readonly #byNode = new Map<string, Counted>();
 
   on(node: string): InUse {
@@ -66,7 +61,7 @@ export class Rooms {
 
   #count(pod: PodObject, sign: 1 | -1): void {
     const node = pod.spec.nodeName ?? '';
-    const used = this.#byNode.get(node) ?? { ...nothing, byOwner: new Map(), repelling: new Map() };
+    const used = this.#byNode.get(node) ?? { ...nothing, byOwner: new Map() };
     this.#byNode.set(node, used);
     const { cpuMillis, memoryBytes } = requestsOf(pod);
     used.cpuMillis += sign * cpuMillis;
@@ -75,8 +70,8 @@ export class Rooms {
     const owner = controllerOf(pod)?.uid;
     if (owner !== undefined) used.byOwner.set(owner, (used.byOwner.get(owner) ?? 0) + sign);
     const { uid } = pod.metadata;
-    if (sign < 0) used.repelling.delete(uid);
-    else if (pod.spec.affinity?.podAntiAffinity) used.repelling.set(uid, pod);
+    if (sign < 0) this.repelling.delete(uid);
+    else if (pod.spec.affinity?.podAntiAffinity) this.repelling.set(uid, pod);
   }
 }
 

@@ -2,8 +2,10 @@
  * The scheduler: filters by what a node forbids or lacks, then takes the emptiest, and the first by name among equals.
  * A pod that fits nowhere waits, and is looked at again when a node or the room on it changes.
  */
-import { cpuMillisOf, memoryBytesOf } from '../../../cluster/quantity.ts';
-import { isTolerated, matchesSelector } from '../../../cluster/scheduling.ts';
+import { parseResources } from '../../../cluster/parse-requests.ts';
+import { memoryBytesOf } from '../../../cluster/quantity.ts';
+import type { Resources } from '../../../cluster/resources.ts';
+import { isTolerated } from '../../../cluster/scheduling.ts';
 import { kinds } from '../kinds.ts';
 import { controllerOf, isFinished, withCondition, type NodeObject, type PodObject } from '../objects.ts';
 import type { Change } from '../store.ts';
@@ -11,12 +13,9 @@ import { DirtyKeys } from '../timers.ts';
 import { boundPod } from '../verbs.ts';
 import { requestsOf, Rooms } from './rooms.ts';
 import { keyOf, splitKey, type Context, type Controller } from './context.ts';
+import { Rules } from './scheduling-rules.ts';
 
-interface Room {
-  readonly cpuMillis: number;
-  readonly memoryBytes: number;
-  readonly pods: number;
-}
+type Room = Resources & { readonly pods: number };
 
 /** Kept by the object that says it, which is shared between versions of a node. */
 const roomByAllocatable = new WeakMap<object, Room>();
@@ -25,16 +24,11 @@ function allocatableOf({ status }: NodeObject): Room {
   const { allocatable = {} } = status;
   const known = roomByAllocatable.get(allocatable);
   if (known) return known;
-  const room: Room = {
-    cpuMillis: cpuMillisOf(allocatable['cpu']),
-    memoryBytes: memoryBytesOf(allocatable['memory']),
-    pods: memoryBytesOf(allocatable['pods']),
-  };
+  const { pods = '0', ...resources } = allocatable;
+  const room: Room = { ...parseResources(resources), pods: memoryBytesOf(pods) };
   roomByAllocatable.set(allocatable, room);
   return room;
 }
-
-const unschedulableTaint = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' };
 
 export class Scheduler implements Controller {
   readonly #context: Context;
@@ -57,6 +51,9 @@ export class Scheduler implements Controller {
         if (type === 'ADDED' || pod.spec !== previous?.spec) this.#dirty.add(keyOf(pod));
       }
       if (type === 'DELETED' || (isFinished(pod) && !isFinished(previous as PodObject))) this.#retry();
+      // It may be the one that another has to be together with, or that makes a spread even again.
+      const isBound = type === 'MODIFIED' && (previous as PodObject).spec.nodeName !== pod.spec.nodeName;
+      if (isBound) this.#retry();
     }
     if (kind === kinds.nodes && type !== 'DELETED' && hasChangedForPods(object as NodeObject, previous)) this.#retry();
   }
@@ -87,11 +84,11 @@ export class Scheduler implements Controller {
 
   #choose(pod: PodObject): string | undefined {
     let best: { name: string; disliked: number; score: number } | undefined;
+    const rules = new Rules(this.#context, pod, this.#rooms.repelling.values());
     // Sorted by name, and only a better one takes over: ties fall to the first name.
     for (const node of this.#context.store.list(kinds.nodes)) {
-      if (!isAllowedOn(pod, node) || !this.#isApart(pod, node)) continue;
       const score = this.#score(pod, node);
-      if (score === undefined) continue;
+      if (score === undefined || !rules.allows(node)) continue;
       const disliked = dislikesOf(pod, node);
       const isBetter = !best || disliked < best.disliked || (disliked === best.disliked && score > best.score);
       if (isBetter) best = { name: node.metadata.name, disliked, score };
@@ -103,96 +100,31 @@ export class Scheduler implements Controller {
   #score(pod: PodObject, node: NodeObject): number | undefined {
     const total = allocatableOf(node);
     const used = this.#rooms.on(node.metadata.name);
-    const { cpuMillis, memoryBytes } = requestsOf(pod);
-    const room: Room = {
+    const { cpuMillis, memoryBytes, others } = requestsOf(pod);
+    const room = {
       cpuMillis: total.cpuMillis - used.cpuMillis - cpuMillis,
       memoryBytes: total.memoryBytes - used.memoryBytes - memoryBytes,
       pods: total.pods - used.pods - 1,
     };
     const siblings = used.byOwner.get(controllerOf(pod)?.uid ?? '') ?? 0;
     const isFull = room.pods < 0 || (cpuMillis > 0 && room.cpuMillis < 0) || (memoryBytes > 0 && room.memoryBytes < 0);
-    if (isFull) return undefined;
+    if (isFull || this.#lacks(node, total, others)) return undefined;
     const free = (shareOf(room.cpuMillis, total.cpuMillis) + shareOf(room.memoryBytes, total.memoryBytes)) / 2;
     return Math.round(free * 100) - 20 * siblings;
   }
 
-  /** Required anti-affinity, asked of the pod and of those that are there already. */
-  #isApart(pod: PodObject, node: NodeObject): boolean {
-    const own = antiAffinityOf(pod);
-    const isHostOnly = own.every((term) => term.topologyKey === hostnameLabel);
-    const others = this.#whoMayRepel(node, own.length, isHostOnly);
-    return others.every((other) => {
-      if (isFinished(other) || other.metadata.namespace !== pod.metadata.namespace) return true;
-      return (
-        !repels(own, other, this.#isTogether(node, other)) &&
-        !repels(antiAffinityOf(other), pod, this.#isTogether(node, other))
-      );
+  /** Whether the node is short of anything that hardly any pod asks for. */
+  #lacks(node: NodeObject, total: Room, wanted: Resources['others']): boolean {
+    return Object.entries(wanted).some(([name, amount]) => {
+      const pods = [...this.#context.pods.onNode(node.metadata.name).values()].filter((other) => !isFinished(other));
+      const used = pods.reduce((sum, other) => sum + (requestsOf(other).others[name] ?? 0), 0);
+      return (total.others[name] ?? 0) - used < amount;
     });
-  }
-
-  #whoMayRepel({ metadata }: NodeObject, ownTerms: number, isHostOnly: boolean): PodObject[] {
-    if (ownTerms === 0) return [...this.#rooms.on(metadata.name).repelling.values()];
-    return isHostOnly ? [...this.#context.pods.onNode(metadata.name).values()] : this.#bound();
-  }
-
-  #bound(): PodObject[] {
-    return this.#context.store.list(kinds.pods).filter((pod) => pod.spec.nodeName !== undefined);
-  }
-
-  #isTogether(node: NodeObject, other: PodObject): (topologyKey: string) => boolean {
-    return (topologyKey) => {
-      if (other.spec.nodeName === node.metadata.name) return true;
-      const there = this.#context.store.get(kinds.nodes, undefined, other.spec.nodeName ?? '');
-      const value = node.metadata.labels?.[topologyKey];
-      return value !== undefined && there?.metadata.labels?.[topologyKey] === value;
-    };
   }
 }
 
 function shareOf(left: number, total: number): number {
   return total > 0 ? Math.max(0, left) / total : 0;
-}
-
-const hostnameLabel = 'kubernetes.io/hostname';
-
-interface AntiAffinityTerm {
-  readonly labelSelector?: Parameters<typeof matchesSelector>[0];
-  readonly topologyKey: string;
-}
-
-function antiAffinityOf(pod: PodObject): readonly AntiAffinityTerm[] {
-  return pod.spec.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? [];
-}
-
-function repels(
-  terms: readonly AntiAffinityTerm[],
-  other: PodObject,
-  isTogether: (topologyKey: string) => boolean,
-): boolean {
-  return terms.some(
-    (term) =>
-      term.labelSelector !== undefined &&
-      isTogether(term.topologyKey) &&
-      matchesSelector(term.labelSelector, other.metadata.labels ?? {}),
-  );
-}
-
-function isAllowedOn(pod: PodObject, node: NodeObject): boolean {
-  const { spec, metadata } = node;
-  const tolerations = pod.spec.tolerations ?? [];
-  const labels = metadata.labels ?? {};
-  if (spec.unschedulable === true && !isTolerated(unschedulableTaint, tolerations)) return false;
-  const forbids = (spec.taints ?? []).some(
-    (taint) => taint.effect !== 'PreferNoSchedule' && !isTolerated(taint, tolerations),
-  );
-  if (forbids) return false;
-  if (Object.entries(pod.spec.nodeSelector ?? {}).some(([key, value]) => labels[key] !== value)) return false;
-  const terms = pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
-  if (!terms) return true;
-  return terms.some(({ matchExpressions = [], matchFields = [] }) => {
-    const byName = matchFields.every(({ key, values }) => key === 'metadata.name' && values.includes(metadata.name));
-    return byName && matchesSelector({ matchExpressions }, labels);
-  });
 }
 
 /** `PreferNoSchedule` is no wall, but any other node comes first. */
