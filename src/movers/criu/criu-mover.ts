@@ -135,7 +135,7 @@ export class CriuMover implements PodMover {
     const { signal } = context;
     const passage = await this.#passageOf(order, context.view);
     const arrived = await this.#arrived(order, signal);
-    if (arrived === 'ready') return this.#finish(order, passage, undefined, signal);
+    if (arrived === 'ready') return this.#afterCut(order, passage, await passage.cut(20_000, signal), context);
     if (!order.isCommitted) {
       const station = await passage.approach(signal);
       switch (station.kind) {
@@ -196,7 +196,7 @@ export class CriuMover implements PodMover {
       case 'running':
         return { kind: 'cutover', note: 'frozen, or changing hands', isCommitted: true };
       case 'moved':
-        return this.#finish(order, passage, result.freezeMs, context.signal);
+        return this.#finish(order, passage, result, context.signal);
       case 'rolledBack':
         return this.#giveUp(order, passage, result.because, context);
       case 'unclear':
@@ -213,7 +213,7 @@ export class CriuMover implements PodMover {
   async #finish(
     order: MoveOrder,
     passage: Passage,
-    freezeMs: number | undefined,
+    moved: { readonly freezeMs: number | undefined; readonly isIncomplete: boolean } | undefined,
     signal: AbortSignal,
   ): Promise<MoveProgress> {
     if ((await this.#arrived(order, signal)) !== 'ready') {
@@ -222,7 +222,11 @@ export class CriuMover implements PodMover {
     const pod = await passage.newcomer(signal);
     const uid = textAt(recordAt(pod, 'metadata'), 'uid');
     await passage.clean(signal);
-    return { kind: 'done', evidence: { kept: order.promise, uid, node: order.target, freezeMs } };
+    const where = { uid, node: order.target, freezeMs: moved?.freezeMs };
+    if (!moved?.isIncomplete) return { kind: 'done', evidence: { kept: order.promise, ...where } };
+    const because =
+      'the servers lost each other while memory was still coming: it went on from the freeze, connections were closed';
+    return { kind: 'done', evidence: { kept: 'memory', ...where }, because };
   }
 
   async #arrived(order: MoveOrder, signal: AbortSignal): Promise<'ready' | 'no'> {

@@ -50,12 +50,13 @@ export type Station =
   | { readonly kind: 'stuck'; readonly because: string };
 
 export type CutResult =
-  | { readonly kind: 'moved'; readonly freezeMs: number | undefined; readonly notes: readonly Note[] }
-  | { readonly kind: 'rolledBack'; readonly because: string; readonly notes: readonly Note[] }
+  /** `isIncomplete`: it ran already when its memory stopped coming, and was restored once more from the freeze. */
+  | { readonly kind: 'moved'; readonly freezeMs: number | undefined; readonly isIncomplete: boolean }
+  | { readonly kind: 'rolledBack'; readonly because: string }
   | { readonly kind: 'unclear'; readonly because: string }
   | { readonly kind: 'running' };
 
-export interface Note {
+interface Note {
   readonly atNs: bigint;
   readonly text: string;
 }
@@ -101,9 +102,12 @@ export class Passage {
     const notes = notesOf(result.output);
     switch (result.word) {
       case 'moved':
-        return { kind: 'moved', freezeMs: await this.#freezeMs(notes, signal), notes };
+        return { kind: 'moved', ...(await this.#arrival(notes, signal)) };
+      case 'cleaned':
+        // Somebody had come to the end, and was stopped before it was written down.
+        return { kind: 'moved', freezeMs: undefined, isIncomplete: false };
       case 'rolledBack':
-        return { kind: 'rolledBack', because: result.rest, notes };
+        return { kind: 'rolledBack', because: result.rest };
       default:
         return { kind: 'unclear', because: result.rest || result.word };
     }
@@ -271,14 +275,18 @@ export class Passage {
   }
 
   /** From the last packet that the source answered to the first that the target did. */
-  async #freezeMs(notes: readonly Note[], signal: AbortSignal): Promise<number | undefined> {
+  async #arrival(
+    notes: readonly Note[],
+    signal: AbortSignal,
+  ): Promise<{ freezeMs: number | undefined; isIncomplete: boolean }> {
     const from = notes.find(({ text }) => text === 'freezing');
     const script = `sed 's/^/note /' /run/pitcrew/moves/${this.trip.id}/notes`;
     const job = { id: `${this.trip.id}.notes`, script, timeoutMs: minuteMs };
     const there = notesOf(await runToEnd(this.trip.target.shell, job, signal));
     const to = there.findLast(({ text }) => text.startsWith('restored '));
     // Two clocks: good enough for people where the servers keep time, and never a ground for a decision.
-    return from && to ? Number((to.atNs - from.atNs) / 1_000_000n) : undefined;
+    const freezeMs = from && to ? Number((to.atNs - from.atNs) / 1_000_000n) : undefined;
+    return { freezeMs, isIncomplete: there.some(({ text }) => /^pages \S+ [1-9]/.test(text)) };
   }
 
   #quick(name: string, script: string): { id: string; script: string; timeoutMs: number; patienceMs: number } {

@@ -171,7 +171,8 @@ echo ready`;
 
 export function cutText(moveId: string): string {
   const move = `/run/pitcrew/moves/${moveId}.source`;
-  return `bash ${move}/cut ${move}; sed 's/^/note /' ${move}/notes`;
+  return `[ -e ${move}/cut ] || { echo cleaned; exit 0; }
+bash ${move}/cut ${move}; sed 's/^/note /' ${move}/notes`;
 }
 
 /** Before the commit point only: the first decision stands. */

@@ -67,7 +67,7 @@ while [ "$n" -gt 0 ]; do
 done
 # The standard streams stay the container's own: were they redirected, its next move would fail.
 if runc "$@"; then
-  true >"$move/restored/$name"
+  echo "$id" >"$move/restored/$name"
   all_restored && open_network >>"$move/log" 2>&1
   note "restored $name"
   exit 0

@@ -15,7 +15,12 @@ fetch_pages() {
     criu lazy-pages --page-server --address 127.0.0.1 --port "$2" -D "$move/images/$1" -W "$move/work/$1" -o lazy.log \
       </dev/null >/dev/null 2>&1
     result=$?
-    if [ "$result" = 0 ]; then true >"$move/pages/$1"; else true >"$move/failed/$1"; fi
+    if [ "$result" = 0 ]; then
+      true >"$move/pages/$1"
+    else
+      end_incomplete "$1"
+      true >"$move/failed/$1"
+    fi
     note "pages $1 $result"
   ) &
   n=0
@@ -24,6 +29,13 @@ fetch_pages() {
     [ "$n" -lt 400 ] || return 1
     sleep 0.005
   done
+}
+
+# By the id under which it was restored, if it was.
+end_incomplete() {
+  read -r id 2>/dev/null <"$move/restored/$1" || return
+  runc --root /run/containerd/runc/k8s.io kill --all "$id" KILL >>"$move/log" 2>&1
+  rm -f "$move/images/$1.complete"
 }
 
 unpack() {
