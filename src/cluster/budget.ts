@@ -15,8 +15,14 @@ export interface BudgetView {
   readonly unhealthyPodEvictionPolicy: 'IfHealthyBudget' | 'AlwaysAllow';
 }
 
+/** A list that was handed out is never changed, so it is sorted by namespace once. */
+const inNamespaces = new WeakMap<readonly BudgetView[], ReadonlyMap<string, readonly BudgetView[]>>();
+
 export function budgetsOf(pod: PodView, budgets: readonly BudgetView[]): BudgetView[] {
-  return budgets.filter((budget) => budget.namespace === pod.namespace && matchesSelector(budget.selector, pod.labels));
+  const byNamespace = inNamespaces.get(budgets) ?? Map.groupBy(budgets, ({ namespace }) => namespace);
+  inNamespaces.set(budgets, byNamespace);
+  const near = byNamespace.get(pod.namespace) ?? [];
+  return near.filter((budget) => matchesSelector(budget.selector, pod.labels));
 }
 
 /**

@@ -54,15 +54,17 @@ export interface RehearsalProgress {
 
 /** Of virtual time: a run that has not ended after this many days is waiting for something that does not come. */
 const horizonMs = 30 * 86_400_000;
-/** Nothing is lost in the queue of a rehearsal, so nobody has to look after runs often. */
-const sweepMs = 10 * 60_000;
+/** Nothing is lost in the queue of a rehearsal, so nobody has to look after runs often; */
+const sweepQuietMs = 10 * 60_000;
+/** but where calls to the cluster fail, the next look is what goes on, as soon as that of a daemon. */
+const sweepFlakyMs = 5_000;
 const progressEvery = 200;
 /** More that happens in one moment than any fleet has: something feeds itself. */
 const standingTurnsMax = 1_000_000;
 const bootMs = 120_000;
 const shutdownMs = 20_000;
 /** From being placed to being Ready, and from being asked to being gone; a grace period that is shorter is kept. */
-const podTimes = { podStartMs: 2_000, podReadyMs: 8_000, podStopMs: 5_000 };
+const podTimes = { podStartMs: 1_000, podReadyMs: 4_000, podStopMs: 3_000 };
 
 export async function rehearse(input: RehearseInput): Promise<Rehearsal> {
   const { definition } = input;
@@ -85,6 +87,8 @@ interface Stage {
   readonly journal: MemoryJournal;
   readonly world: EngineWorld;
   readonly log: RunLog;
+  /** How often unfinished runs are looked after. */
+  readonly sweepMs: number;
   /** What was logged as an error: a bug of ours, which no rehearsal may hide. */
   readonly bugs: string[];
 }
@@ -133,12 +137,13 @@ function buildStage({ definition, objects, seed, startMs }: RehearseInput, fault
     leases: new MemoryLeases(table, 'rehearsal'),
     wakeUps: new MemoryWakeUps({ clock, random: new SeededRandom(seed + 3) }),
   };
-  return { clock, twin, journal, world, log: new RunLog(journal, clock), bugs };
+  const sweepMs = rates ? sweepFlakyMs : sweepQuietMs;
+  return { clock, twin, journal, world, log: new RunLog(journal, clock), sweepMs, bugs };
 }
 
 /** Lets virtual time pass until the run has ended, or nothing more happens, or the horizon is reached. */
 async function play({ definition, startMs, signal, onProgress }: RehearseInput, stage: Stage): Promise<RunState> {
-  const { clock, journal, world, log } = stage;
+  const { clock, journal, world, log, sweepMs } = stage;
   const { runId } = definition;
   let isApprovalAsked = false;
   let isOver = false;

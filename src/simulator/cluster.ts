@@ -218,7 +218,8 @@ export class SimulatedCluster implements Cluster {
       const hash = pod.labels[templateHashLabel];
       if (hash === undefined) return undefined;
       const labels = { ...pod.labels, [templateHashLabel]: originalHash(hash) };
-      const list = this.#client.read(`/apis/apps/v1/namespaces/${pod.namespace}/replicasets`);
+      const labelSelector = `${templateHashLabel}=${originalHash(hash)}`;
+      const list = this.#client.read(`/apis/apps/v1/namespaces/${pod.namespace}/replicasets`, { labelSelector });
       const replicaSet = listAt(list, 'items').find((item) =>
         pod.owner
           ? textAt(recordAt(item, 'metadata'), 'uid') === pod.owner.uid

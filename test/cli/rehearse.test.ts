@@ -147,7 +147,7 @@ describe('the picture of a rehearsal', () => {
 
   it('of a run over several windows has a part for each', async () => {
     const path = join(folder, 'short.yaml');
-    await writeFile(path, `${planText.replace('lasts: 4h', 'lasts: 30m')}---\n${playbookText}`);
+    await writeFile(path, `${planText.replace('lasts: 4h', 'lasts: 20m')}---\n${playbookText}`);
     const given = ['weekly', '--snapshot', join(folder, 'twin.json'), '--documents', path];
     const { stdout } = await runHere(['rehearse', ...given, '-o', 'json', '--at', '2026-11-28T22:00']);
     const rehearsal = JSON.parse(stdout) as Rehearsal;

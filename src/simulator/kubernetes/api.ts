@@ -132,7 +132,7 @@ export class KubernetesApi {
     const parts = request.path
       .split('/')
       .filter((part) => part !== '')
-      .map(decodeURIComponent);
+      .map((part) => (part.includes('%') ? decodeURIComponent(part) : part));
     const [root, ...rest] = parts;
     const [apiVersion, place] =
       root === 'api' ? [rest[0] ?? '', rest.slice(1)] : [`${rest[0] ?? ''}/${rest[1] ?? ''}`, rest.slice(2)];

@@ -42,6 +42,7 @@ function groupsOf(table: KindTable): unknown[] {
 
 function resourcesAt(table: KindTable, path: string): unknown {
   const groupVersion = path === '/api/v1' ? 'v1' : /^\/apis\/([^/]+\/[^/]+)$/.exec(path)?.[1];
+  if (groupVersion === undefined) return undefined;
   const found = table.all().filter((kind) => apiVersionOf(kind) === groupVersion);
   if (found.length === 0) return undefined;
   return { kind: 'APIResourceList', apiVersion: 'v1', groupVersion, resources: found.flatMap(describeKind) };
