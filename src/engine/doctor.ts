@@ -4,6 +4,7 @@ import { MaintenanceError } from '../errors/maintenance-error.ts';
 import type { Right } from '../ports/cluster.ts';
 import type { DocumentSource } from '../ports/documents.ts';
 import type { InventoryServer } from '../spec/inventory.ts';
+import { isLiveMover } from '../steps/ways.ts';
 import type { Finding } from './operations.ts';
 import type { EngineWorld } from './world.ts';
 
@@ -21,7 +22,7 @@ export async function examine(
     ...aboutDocuments,
     ...(await examineCluster(world)),
     await probe('redis', 'redis', describeStore),
-    await examineMovers(world),
+    ...(await examineMovers(world)),
   ];
   const queue = [...servers];
   const perServer: Finding[][] = [];
@@ -99,17 +100,24 @@ function missingRight(right: Right): Finding {
   };
 }
 
-function examineMovers({ movers }: EngineWorld): Promise<Finding> {
-  return probe('movers', 'movers', async () => {
-    const signal = AbortSignal.timeout(probeMs);
-    const texts: string[] = [];
-    for (const mover of Object.values(movers)) {
+/** One line for each live mover that is there, usable or not; and one for all that are not, with what is always there. */
+async function examineMovers({ movers }: EngineWorld): Promise<Finding[]> {
+  const signal = AbortSignal.timeout(probeMs);
+  const findings: Finding[] = [];
+  const absent: string[] = [];
+  for (const mover of Object.values(movers).filter(({ name }) => isLiveMover(name))) {
+    const finding = await probe('movers', mover.name, async () => {
       const detection = await mover.detect(signal);
-      const said = detection.kind === 'ready' ? `ready ${detection.text}` : `not installed: ${detection.because}`;
-      texts.push(`${mover.name} ${said}`.trim());
-    }
-    return texts.join(' · ');
-  });
+      if (detection.kind === 'ready') return detection.text;
+      if (detection.isWrong === true) throw new MaintenanceError('cluster/refused', 'halt', detection.because);
+      absent.push(`${mover.name} (${detection.because})`);
+      return '';
+    });
+    if (finding.text !== '') findings.push(finding);
+  }
+  const always = Object.keys(movers).filter((name) => !isLiveMover(name));
+  const text = [`${always.join(', ')} always`, ...(absent.length > 0 ? [`not there: ${absent.join(', ')}`] : [])];
+  return [{ area: 'movers', subject: 'movers', ok: true, text: text.join(' · ') }, ...findings];
 }
 
 async function examineServer(world: EngineWorld, server: InventoryServer): Promise<Finding[]> {

@@ -56,8 +56,3 @@ export function whyNotNow({ source, mover, budgets, limits, moverLimits, underWa
 export function isTargetFull(target: string, limits: MoveLimits, underWay: readonly MoveUnderWay[]): boolean {
   return underWay.filter((move) => move.isLive && move.target === target).length >= limits.perTarget;
 }
-
-/** One move's share of the links that it goes over, so that all that may be there at once stay within the bandwidth. */
-export function shareOfLink({ bytesPerSecond, perServer, perTarget }: MoveLimits): number | undefined {
-  return bytesPerSecond === undefined ? undefined : Math.floor(bytesPerSecond / Math.max(perServer, perTarget));
-}

@@ -7,6 +7,7 @@ export async function unlessForbidden(look: () => Promise<Detection>): Promise<D
     return await look();
   } catch (error) {
     if (!(error instanceof MaintenanceError) || error.code !== 'cluster/forbidden') throw error;
-    return { kind: 'missing', because: 'rights are missing: deploy/kubernetes/rbac-movers.yaml grants them' };
+    const because = 'rights are missing: deploy/kubernetes/rbac-movers.yaml grants them';
+    return { kind: 'missing', because, isWrong: true };
   }
 }

@@ -21,7 +21,12 @@ export type Detection =
       /** What this mover itself puts up with at once, where it says so; the plan's limits hold beside it. */
       readonly atOnce?: { readonly perServer?: number; readonly perCluster?: number } | undefined;
     }
-  | { readonly kind: 'missing'; readonly because: string };
+  | {
+      readonly kind: 'missing';
+      readonly because: string;
+      /** It is there and cannot be used as it is: somebody should know. */
+      readonly isWrong?: boolean | undefined;
+    };
 
 export type Assessment =
   | {
@@ -48,8 +53,6 @@ export interface MoveOrder {
   readonly promise: MovePromise;
   readonly startedMs: number;
   readonly timeoutMs: number;
-  /** Bytes per second that this move may take of the links; left out: no bound. */
-  readonly bytesPerSecondMax?: number | undefined;
   /** Its mover has said before that it is under way: what it had begun and is gone was taken away by somebody else. */
   readonly hasBegun: boolean;
   /** The journal says that the commit point was about to be passed: from here on there is no way back. */

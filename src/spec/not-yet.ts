@@ -16,6 +16,11 @@ interface NotYet {
 const table: readonly NotYet[] = [
   {
     kind: 'MaintenancePlan',
+    where: 'spec.evacuation.limits.bandwidth',
+    hint: 'take it out; "perServer" and "perTarget" bound what goes over a link, and KubeVirt has a bandwidth of its own',
+  },
+  {
+    kind: 'MaintenancePlan',
     where: 'spec.gates',
     hint: 'take it out; checks after each server stand in the playbook under "verify"',
   },

@@ -4,7 +4,6 @@ import type { Blackout as CalendarBlackout } from '../schedule/blackouts.ts';
 import {
   Amount,
   ApiVersion,
-  Bandwidth,
   BesidePath,
   Duration,
   LocalTime,
@@ -46,14 +45,11 @@ const MoveLimits = z
     perTarget: z.int().min(1).optional(),
     /** In the whole cluster, all runs together. */
     perCluster: z.int().min(1).optional(),
-    /** What all moves over one server's link may take of it together. */
-    bandwidth: Bandwidth.optional(),
   })
-  .transform(({ perServer, perTarget, perCluster, bandwidth }) => ({
+  .transform(({ perServer, perTarget, perCluster }) => ({
     perServer: perServer ?? 1,
     perTarget: perTarget ?? 2,
     perCluster: perCluster ?? 8,
-    bytesPerSecond: bandwidth,
   }));
 export type MoveLimits = z.infer<typeof MoveLimits>;
 

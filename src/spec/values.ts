@@ -23,15 +23,6 @@ export const Duration = z
     pattern: '^(?=.)(?:[0-9]+d)?(?:[0-9]+h)?(?:[0-9]+m)?(?:[0-9]+s)?$',
   });
 
-const unitBits = { M: 1_000_000, G: 1_000_000_000 } as const;
-
-/** Bandwidth as it is written on a link: `500Mbit`, `10Gbit` (per second). The parsed value is in bytes per second. */
-export const Bandwidth = z
-  .string()
-  .regex(/^[1-9]\d{0,5}[MG]bit$/, { error: 'a bandwidth per second like "500Mbit" or "10Gbit"' })
-  .transform((text) => (Number.parseInt(text, 10) * (text.includes('G') ? unitBits.G : unitBits.M)) / 8)
-  .meta({ description: 'Bandwidth per second: 500Mbit, 10Gbit', examples: ['10Gbit'] });
-
 /** A number of servers: a whole number, or a percentage (rounded down, but at least 1; a literal 0 stops). */
 export type Amount =
   | { readonly kind: 'count'; readonly count: number }

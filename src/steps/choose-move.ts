@@ -6,7 +6,7 @@
  */
 import { budgetsOf } from '../cluster/budget.ts';
 import { podKey, type PodView } from '../cluster/pod.ts';
-import { isTargetFull, shareOfLink, whyNotNow, type MoveUnderWay } from '../evacuation/move-limits.ts';
+import { isTargetFull, whyNotNow, type MoveUnderWay } from '../evacuation/move-limits.ts';
 import { rankTargets, type Arriving } from '../evacuation/targets.ts';
 import type { Verdict } from '../evacuation/verdict.ts';
 import type { ClusterView } from '../ports/cluster.ts';
@@ -124,7 +124,7 @@ function toNode(choice: Choice, mover: PodMover): Chosen | Hold | undefined {
     const why = whyNotNow({ source, mover: mover.name, budgets, limits, moverLimits, underWay });
     if (why !== undefined) return wait(pod, why);
     if (isTargetFull(name, limits, underWay)) full ??= name;
-    else return { mover, target: name, assessment, bytesPerSecondMax: shareOfLink(limits) };
+    else return { mover, target: name, assessment };
   }
   if (full === undefined) return undefined;
   return wait(pod, `${limits.perTarget} at once are on their way to ${full} (evacuation.limits.perTarget)`);

@@ -29,7 +29,6 @@ export interface Chosen {
   /** Empty where the scheduler chooses. */
   readonly target: string;
   readonly assessment: Extract<Assessment, { kind: 'able' }>;
-  readonly bytesPerSecondMax?: number | undefined;
 }
 
 type MoveStarted = Extract<MoveEvent, { kind: 'moveStarted' }>;
@@ -44,11 +43,11 @@ export async function beginMove(context: MovesContext, view: ClusterView, pod: P
 }
 
 export function moveOrder(context: MovesContext, view: ClusterView, pod: PodView, chosen: Chosen): MoveStarted {
-  const { mover, target, assessment, bytesPerSecondMax } = chosen;
+  const { mover, target, assessment } = chosen;
   const { promise, predictedMs, timeoutMs } = assessment;
   const budgets = budgetsOf(pod, view.budgets).map(podKey).sort();
   const order = { id: newMoveId(context, pod), mover: mover.name, target, promise, predictedMs, timeoutMs };
-  return { kind: 'moveStarted', pod: refOf(pod), ...order, budgets, bytesPerSecondMax };
+  return { kind: 'moveStarted', pod: refOf(pod), ...order, budgets };
 }
 
 /** The position in the journal makes it unique, also between the tries with one pod. */
@@ -79,14 +78,14 @@ function moverOf(context: MovesContext, { mover, pod }: Move): PodMover {
 }
 
 function orderOf(context: MovesContext, move: Move): MoveOrder {
-  const { id, pod, target, startedMs, bytesPerSecondMax } = move;
+  const { id, pod, target, startedMs } = move;
   const promise = movePromises.find((candidate) => candidate === move.promise) ?? 'nothing: restart';
   // The latest word: a commit may have been written down since this move was looked at.
   const isCommitted = context.state.moves[pod.uid]?.isCommitted ?? move.isCommitted;
   const timeoutMs = move.timeoutMs === 0 ? Number.MAX_SAFE_INTEGER : move.timeoutMs;
   const source = context.server.node;
   const hasBegun = move.stage !== undefined;
-  return { id, pod, source, target, promise, startedMs, timeoutMs, bytesPerSecondMax, hasBegun, isCommitted };
+  return { id, pod, source, target, promise, startedMs, timeoutMs, hasBegun, isCommitted };
 }
 
 async function recordCommit(context: MovesContext, pod: PodRef): Promise<void> {

@@ -31,7 +31,6 @@ const MoveStarted = z.object({
   target: z.string().default(''),
   predictedMs: z.number().default(0),
   timeoutMs: z.number().default(0),
-  bytesPerSecondMax: z.number().optional(),
   /** `namespace/name` of the budgets that cover the pod: at most one pod of each is in flight. */
   budgets: z.array(z.string()).default([]),
 });

@@ -26,7 +26,6 @@ export interface Move {
   readonly target: string;
   readonly predictedMs: number;
   readonly timeoutMs: number;
-  readonly bytesPerSecondMax?: number | undefined;
   readonly budgets: readonly string[];
   readonly startedMs: number;
   readonly stage?: MoveStage | undefined;

@@ -2,6 +2,7 @@
 import type { ProgramStep, RunServer } from './definition.ts';
 import type { RunState } from './run-state.ts';
 import { openMove, type RebalanceMove } from './rebalance-state.ts';
+import { describeMove } from './move-words.ts';
 import type { RebalanceView, RunStatus, RunView, ServerRow } from './run-view.ts';
 import type { ServerState } from './server-state.ts';
 
@@ -122,13 +123,15 @@ function describe(program: readonly ProgramStep[], state: ServerState): string {
   }
 }
 
+/** More would push everything else off the line. */
+const movesShown = 2;
+
 function describeMoves(state: ServerState): string {
   const moves = Object.values(state.moves);
   const moved = moves.filter((move) => move.result === 'done').length;
   const total = Math.max(Number(state.notes['evacuate']?.['toMove'] ?? 0), moves.length);
-  const last = moves.findLast((move) => !move.result);
-  const current = last ? ` · ${last.pod.name} (${last.mover})` : '';
-  return `${moved} of ${total} pods away${current}`;
+  const current = moves.filter((move) => !move.result).map(describeMove);
+  return [`${moved} of ${total} pods away`, ...current.slice(-movesShown)].join(' · ');
 }
 
 function describeService(step: Extract<ProgramStep, { kind: 'service' }>): string {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isTargetFull, shareOfLink, whyNotNow, type MoveUnderWay } from '../../src/evacuation/move-limits.ts';
+import { isTargetFull, whyNotNow, type MoveUnderWay } from '../../src/evacuation/move-limits.ts';
 import { limitsOf, MaintenancePlan, type MoveLimits } from '../../src/spec/plan.ts';
 
 function limits(written?: object): MoveLimits {
@@ -70,18 +70,9 @@ describe('a live move', () => {
     expect(isTargetFull('b', limits(), [move(), move({ source: 'c' })])).toBe(true);
     expect(isTargetFull('b', limits({ perTarget: 3 }), [move(), move({ source: 'c' })])).toBe(false);
   });
-
-  it('gets a share of the link that all that may be there at once leave it', () => {
-    expect(shareOfLink(limits())).toBeUndefined();
-    expect(shareOfLink(limits({ bandwidth: '10Gbit' }))).toBe(625_000_000);
-    expect(shareOfLink(limits({ bandwidth: '800Mbit', perServer: 4 }))).toBe(25_000_000);
-  });
 });
 
 describe('limits in a plan', () => {
-  it.each(['10', '10GB', '0Gbit', '1.5Gbit', 'fast'])('refuse the bandwidth "%s"', (bandwidth) => {
-    expect(() => limits({ bandwidth })).toThrow(/10Gbit/);
-  });
   it.each([
     [{ perServer: 0 }, /perServer/],
     [{ perTarget: 1.5 }, /perTarget/],

@@ -88,6 +88,10 @@ describe('a plan says where it is wrong', () => {
     ['parameters: { a: 6.10 }', '7:20  "a" must be text, a whole number, or true or false, not 6.1'],
     ['schedule: { windows: [] }', '7:24  "windows" must have at least 1 entry'],
     [
+      'evacuation: { limits: { bandwidth: 10Gbit } }',
+      '7:27  this version does not act on "bandwidth" yet; take it out; "perServer" and "perTarget" bound what goes over a link, and KubeVirt has a bandwidth of its own',
+    ],
+    [
       'gates: { before: [] }',
       '7:3  this version does not act on "gates" yet; take it out; checks after each server stand in the playbook under "verify"',
     ],

@@ -66,7 +66,7 @@ export class PaguroMover implements PodMover {
     if (!(await this.#isServed.get(signal))) return { kind: 'missing', because: 'paguro.dev is not served' };
     const nodes = [...(await this.#nodes.get(signal)).values()];
     const agents = nodes.filter(({ endpoint }) => endpoint !== '');
-    if (agents.length === 0) return { kind: 'missing', because: 'no node runs a Paguro agent' };
+    if (agents.length === 0) return { kind: 'missing', because: 'no node runs a Paguro agent', isWrong: true };
     const releases = [...new Set(agents.map(({ release }) => release))].sort().join(' and ');
     return { kind: 'ready', text: `${releases}, agents on ${agents.length} of ${nodes.length} nodes` };
   }
