@@ -221,7 +221,9 @@ export class CriuMover implements PodMover {
     }
     const pod = await passage.newcomer(signal);
     const uid = textAt(recordAt(pod, 'metadata'), 'uid');
-    await passage.clean(signal);
+    if ((await passage.clean(signal)) === 'kept') {
+      return { kind: 'cutover', note: 'its server still holds it', isCommitted: true };
+    }
     const where = { uid, node: order.target, freezeMs: moved?.freezeMs };
     if (!moved?.isIncomplete) return { kind: 'done', evidence: { kept: order.promise, ...where } };
     const because =

@@ -8,7 +8,16 @@ import type { MovePromise } from '../../ports/movers.ts';
 import { factsOf } from './scripts.ts';
 import { keepsAddress } from './steering.ts';
 
-const traits = ['tty', 'device', 'sharedProcesses', 'hostProcesses', 'userNamespace', 'otherRunc'] as const;
+const traits = [
+  'tty',
+  'device',
+  'sharedProcesses',
+  'hostProcesses',
+  'userNamespace',
+  'otherRunc',
+  'hiddenLimits',
+  'fetching',
+] as const;
 type Trait = (typeof traits)[number];
 
 export interface ContainerFacts {
@@ -107,12 +116,14 @@ export function serverBlockers(server: string, facts: ServerFacts): string[] {
 }
 
 const traitTexts: Readonly<Record<Trait, string>> = {
-  tty: 'a TTY',
-  device: 'a device',
-  sharedProcesses: 'a process namespace shared by its containers',
-  hostProcesses: 'the process namespace of its server',
-  userNamespace: 'a user namespace of its own',
-  otherRunc: 'run since before its server was made ready, and has to be restarted once',
+  tty: 'has a TTY',
+  device: 'has a device',
+  sharedProcesses: 'has a process namespace shared by its containers',
+  hostProcesses: 'has the process namespace of its server',
+  userNamespace: 'has a user namespace of its own',
+  otherRunc: 'runs since before its server was made ready, and has to be restarted once',
+  hiddenLimits: 'has processes of another user, and root of its server lacks CAP_SYS_RESOURCE',
+  fetching: 'is still fetching its memory from where it came from',
 };
 
 /** What about this pod itself cannot be moved. */
@@ -131,7 +142,7 @@ export function podBlockers(pod: PodView, facts: ServerFacts): string[] {
   const own = facts.containers.filter((container) => container.podUid === pod.uid);
   if (own.length === 0) blockers.push('its server has not been asked about its containers yet');
   for (const container of own) {
-    for (const trait of container.traits) blockers.push(`container ${container.name} has ${traitTexts[trait]}`);
+    for (const trait of container.traits) blockers.push(`container ${container.name} ${traitTexts[trait]}`);
   }
   return blockers;
 }

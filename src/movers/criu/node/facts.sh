@@ -38,6 +38,9 @@ done
 for move in /run/pitcrew/moves/*; do
   [ ! -d "$move" ] || { move=${move##*/} && fact move "${move%.source}"; }
 done
+# Without this right CRIU cannot ask for the limits of another user's process, and root of a virtual machine may lack it.
+capabilities=$(sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status)
+[ $(((0x$capabilities >> 24) & 1)) = 1 ] && limits=readable || limits=hidden
 tasks=/run/containerd/io.containerd.runtime.v2.task/k8s.io
 for config in "$tasks"/*/config.json; do
   [ -r "$config" ] || continue
@@ -50,6 +53,14 @@ for config in "$tasks"/*/config.json; do
   [ -n "$group" ] || group=/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$pid/cgroup")
   fact container "$uid $(value container-name) bytes $(cat "$group/memory.usage_in_bytes" "$group/memory.current" 2>/dev/null | head -n 1)"
   [ "$(cat "${config%/config.json}/runtime")" = "$binary" ] || fact container "$uid $(value container-name) otherRunc"
+  if [ "$limits" = hidden ] && [ -n "$(cat "$group/cgroup.procs" | sed 's#.*#/proc/&/status#' | xargs sed -n 's/^Uid:[[:space:]]*\([1-9]\)/\1/p' 2>/dev/null)" ]; then
+    fact container "$uid $(value container-name) hiddenLimits"
+  fi
+  home=$(readlink -f "/run/pitcrew/containers/$(basename "${config%/config.json}")/.." 2>/dev/null)
+  name=$(value container-name)
+  if [ -e "$home/images/$name/lazy" ] && [ -e "$home/restored/$name" ] && [ ! -e "$home/pages/$name" ]; then
+    fact container "$uid $name fetching"
+  fi
   ! grep -q '"terminal":true' "$config" || fact container "$uid $(value container-name) tty"
   # The default devices are made by runc itself; those of a device plugin stand in the configuration.
   ! grep -q '"devices":\[{"path"' "$config" || fact container "$uid $(value container-name) device"

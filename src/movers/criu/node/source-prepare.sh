@@ -16,6 +16,11 @@ for config in "$tasks"/*/config.json; do
   bundle=${config%/config.json} id=${config%/config.json}
   id=${id##*/}
   pid=$(cat "$bundle/init.pid" 2>/dev/null) && [ -n "$pid" ] && [ -d "/proc/$pid" ] || continue
+  # A move that brought it here and has not ended: half of its memory is elsewhere.
+  home=$(readlink -f "$base/containers/$id/.." 2>/dev/null) name=$(value "$config" container-name)
+  if [ -e "$home/images/$name/lazy" ] && [ ! -e "$home/pages/$name" ]; then
+    stop "container $name is still fetching its memory from where it came from"
+  fi
   ln -sfn "$move/source" "$base/containers/$id.new"
   if [ "$(value "$config" container-type)" = sandbox ]; then
     netns=$(sed -n 's/.*"type":"network","path":"\([^"]*\)".*/\1/p' "$config")

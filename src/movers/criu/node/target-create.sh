@@ -18,7 +18,7 @@ annotation() {
 # Who guesses or copies the name of a move from another namespace gets an ordinary container.
 [ "$(annotation sandbox-namespace)" = "$namespace" ] || exec runc "$@"
 # A move that was called off or is over lets everything pass.
-[ -e "$move/released" ] && exec runc "$@"
+if [ -e "$move/released" ] || [ -e "$move/settled" ]; then exec runc "$@"; fi
 
 if [ "$(annotation container-type)" = sandbox ]; then
   runc "$@" || exit

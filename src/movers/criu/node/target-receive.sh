@@ -51,6 +51,8 @@ settled() {
     [ -e "restored/$name" ] || return 1
     [ ! -e "images/$name/lazy" ] || [ -e "pages/$name" ] || return 1
   done
+  # Whatever is started after this is a restart like any other.
+  true >settled
   say settled
 }
 
