@@ -31,6 +31,7 @@ import type { RunState } from '../workflow/run-state.ts';
 import { parseFaults, type Faults } from './faults.ts';
 import type { Rehearsal } from './result.ts';
 import { assumedCommands, expectedKernel, scriptsFor } from './scripts.ts';
+import { bootMsOf, sayTimes, shutdownMsOf } from './server-times.ts';
 import { rehearsedServer, waitsOfRun } from './timeline.ts';
 
 export interface RehearseInput {
@@ -61,8 +62,6 @@ const sweepFlakyMs = 5_000;
 const progressEvery = 200;
 /** More that happens in one moment than any fleet has: something feeds itself. */
 const standingTurnsMax = 1_000_000;
-const bootMs = 120_000;
-const shutdownMs = 20_000;
 /** From being placed to being Ready, and from being asked to being gone; a grace period that is shorter is kept. */
 const podTimes = { podStartMs: 1_000, podReadyMs: 4_000, podStopMs: 3_000 };
 
@@ -104,8 +103,8 @@ function buildStage({ definition, objects, seed, startMs }: RehearseInput, fault
     clock,
     random: new SeededRandom(seed + 1),
     updatedKernel: (kernel) => wanted ?? `${kernel}+update`,
-    bootMsOf: (server) => bootOf(definition, server) * faults.bootsSlower(server),
-    shutdownMs,
+    bootMsOf: (server) => bootMsOf(definition, server) * faults.bootsSlower(server),
+    shutdownMs: shutdownMsOf(definition),
     times: podTimes,
     faultsOf: (server) => faults.ofMachine(server),
   });
@@ -232,30 +231,10 @@ async function tell(
   };
 }
 
-/** What a server takes besides booting, in the twin: to prepare, to be emptied, to be serviced, to go down. */
-const besidesBootMs = 150_000;
-
-/** As long as its group was measured to take, as far as the reboot's limit lets it; else what is assumed. */
-function bootOf(definition: RunDefinition, server: string): number {
-  const takes = definition.servers.find(({ name }) => name === server)?.takes;
-  if (!takes || takes.measured === 0) return bootMs;
-  const limits = definition.program.flatMap((step) => (step.kind === 'reboot' ? step.timeoutMs : []));
-  const longestMs = 0.8 * Math.min(20 * 60_000, ...limits);
-  return Math.min(longestMs, Math.max(30_000, takes.p50Ms - besidesBootMs));
-}
-
-function timesAssumed({ servers }: RunDefinition): string {
-  const measured = servers.filter(({ takes }) => takes !== undefined && takes.measured > 0).length;
-  const assumed = `a server takes ${shutdownMs / 1_000} s to go down and ${bootMs / 1_000} s to boot`;
-  if (measured === 0) return assumed;
-  const rest = servers.length - measured;
-  return `servers boot as long as earlier runs were measured to take${rest > 0 ? `; ${rest} others: ${assumed}` : ''}`;
-}
-
 function assumptionsOf(definition: RunDefinition, twin: Twin): string[] {
   const approvals = definition.waves.slice(0, -1).filter((wave) => wave.approval).length;
   return [
-    timesAssumed(definition),
+    sayTimes(definition),
     `a pod takes ${(podTimes.podStartMs + podTimes.podReadyMs) / 1_000} s to be ready and ${podTimes.podStopMs / 1_000} s to end`,
     ...(approvals > 0 ? ['approvals are given at once'] : []),
     ...(twin.standIns.length > 0
