@@ -307,7 +307,7 @@ export class CriuMover implements PodMover {
     throw new MaintenanceError(
       'mover/unclear',
       'halt',
-      `${podKey(order.pod)} runs on on ${order.source}, but Kubernetes does not know it any more, and it could not be taken back: ${last}`,
+      `${podKey(order.pod)} runs on on ${order.source}, but Kubernetes does not know it any more, and it could not be taken back: ${last}. Removing /run/pitcrew/containers there lets its kubelet end it`,
       { details: { move: order.id } },
     );
   }

@@ -38,6 +38,8 @@ for config in "$tasks"/*/config.json; do
     printf 'RemoteForward 127.0.0.1:%s 127.0.0.1:%s\n' "$remotePort" "$port" >>"$move/forwards.new"
   fi
   printf '%s %s %s %s %s\n' "$name" "$id" "$port" "$remotePort" "$bundle" >>"$move/entries.new"
+  # The pod's /dev/shm is its sandbox's, outside of what CRIU sees; one for all its containers.
+  tr '{' '\n' <"$config" | sed -n 's#.*"destination":"/dev/shm",.*"source":"\([^"]*\)".*#dev-shm \1#p' >>"$move/volumes.new"
   tr '{' '\n' <"$config" | sed -n 's#.*"source":"\([^"]*/volumes/kubernetes.io~empty-dir/\([^"/]*\)\)".*#\2 \1#p' >>"$move/volumes.new"
 done
 [ -s "$move/entries.new" ] || stop "no running container of this pod is found on its server"

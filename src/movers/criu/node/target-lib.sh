@@ -103,6 +103,8 @@ apply_files() {
     [ -e "$archive" ] || continue
     volume=${archive##*/} volume=${volume%.tar}
     path=$(sed -n 's/.*"source":"\([^"]*\/volumes\/kubernetes.io~empty-dir\/'"$volume"'\)".*/\1/p' "$2/config.json")
+    [ "$volume" != dev-shm ] ||
+      path=$(tr '{' '\n' <"$2/config.json" | sed -n 's#.*"destination":"/dev/shm",.*"source":"\([^"]*\)".*#\1#p')
     [ -n "$path" ] || continue
     tar -x --numeric-owner --xattrs -C "$path" -f "$archive" && mv "$archive" "$archive.applied" || return 1
   done
