@@ -90,10 +90,10 @@ export function drawPlan(drawn: Drawn): Record<string, unknown> {
   };
 }
 
-export function drawPlaybook({ chance }: Drawn): Playbook {
+export function drawPlaybook({ chance }: Drawn, isProbed = chance(0.4)): Playbook {
   const probe = 'apt-get -s install linux-image-amd64 | grep -q ^Inst && exit 0; exit 1';
   return playbook({
-    ...(chance(0.4) ? { needed: [{ ssh: { run: probe, needed: 'exit 0' } }] } : {}),
+    ...(isProbed ? { needed: [{ ssh: { run: probe, needed: 'exit 0' } }] } : {}),
     service: [
       { ssh: { run: 'apt-get -y install linux-image-amd64' } },
       { reboot: { timeout: '4m', expect: { kernel: '${newest}' } } },
@@ -110,4 +110,21 @@ export function drawSchedule(seed: number): Record<string, unknown> {
   ];
   const freeze = { from: '2026-11-23', to: '2026-11-23', timeZone: 'Europe/Berlin', reason: 'freeze' };
   return { schedule: { windows, estimate: `${between(10, 60)}m`, ...(chance(0.3) ? { blackouts: [freeze] } : {}) } };
+}
+
+export interface DrawnRebalance {
+  readonly rebalance: Record<string, unknown>;
+  /** Small servers, so that a few pods make a difference, and some that are up to date and keep their pods. */
+  readonly servers: (servers: readonly WorldServer[]) => WorldServer[];
+}
+
+/** As `drawSchedule`. Every fifth story ends with a rebalancing. */
+export function drawRebalance(seed: number): DrawnRebalance | undefined {
+  const { chance, between } = draw(seed + 6_006);
+  if (!chance(0.2)) return undefined;
+  return {
+    rebalance: { policy: chance(0.9) ? 'spread' : 'return', maxMoves: between(1, 5), timeout: `${between(1, 30)}m` },
+    servers: (servers) =>
+      servers.map((server) => ({ ...server, cpu: '2', ...(chance(0.5) ? { kernel: '6.12.94-amd64' } : {}) })),
+  };
 }

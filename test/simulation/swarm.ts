@@ -4,7 +4,16 @@
  */
 import { Checker } from './checker.ts';
 import { Disturbances } from './disturbances.ts';
-import { draw, drawPlan, drawPlaybook, drawSchedule, drawServers, drawWorkloads, type Drawn } from './draw.ts';
+import {
+  draw,
+  drawPlan,
+  drawPlaybook,
+  drawRebalance,
+  drawSchedule,
+  drawServers,
+  drawWorkloads,
+  type Drawn,
+} from './draw.ts';
 import { plan, Simulation, type Doors, type KillAt } from './harness.ts';
 import { MaintenanceError } from '../../src/errors/maintenance-error.ts';
 import type { Operations } from '../../src/engine/operations.ts';
@@ -20,6 +29,8 @@ export interface Story {
   readonly kills: number;
   /** What happened beside the engine, and how often. */
   readonly disturbances: Record<string, number>;
+  /** Pods moved after the last wave. */
+  readonly rebalanced: number;
 }
 
 const hourMs = 3_600_000;
@@ -33,11 +44,23 @@ export async function tell(seed: number, lie: Lie = (doors) => doors): Promise<S
   const checker = new Checker();
   const simulation: Simulation = simulate(seed, drawn, checker, lie);
   checker.attach(simulation);
+  // What is as young as the run counts as moved by it.
+  if (drawRebalance(seed)) await simulation.clock.run(() => false, simulation.clock.nowMs() + 3 * 60_000);
   const people = simulation.startConsole('people');
   const runId = await startOrRefuse(simulation, people);
   if (runId === undefined) {
     const { violations, looks } = checker;
-    return { seed, violations, looks, errors: [], status: 'refused', outcomes: {}, kills: 0, disturbances: {} };
+    return {
+      seed,
+      violations,
+      looks,
+      errors: [],
+      status: 'refused',
+      outcomes: {},
+      kills: 0,
+      disturbances: {},
+      rebalanced: 0,
+    };
   }
   const mortals = await Promise.all(
     Array.from({ length: chance(0.4) ? 2 : 1 }, (_, index) => simulation.startDaemon(`m${index}`, drawKill(drawn))),
@@ -65,6 +88,7 @@ export async function tell(seed: number, lie: Lie = (doors) => doors): Promise<S
     outcomes,
     kills: mortals.filter((daemon) => daemon.isKilled()).length,
     disturbances: life.counts,
+    rebalanced: run.rebalance?.moved ?? 0,
   };
 }
 
@@ -82,14 +106,16 @@ function simulate(seed: number, drawn: Drawn, checker: Checker, lie: Lie): Simul
   const { chance, random } = drawn;
   const rate = chance(0.5) ? 0 : random.next() * 0.05;
   const schedule = drawSchedule(seed);
+  const rebalancing = drawRebalance(seed);
+  const servers = drawServers(drawn);
   const simulation: Simulation = new Simulation({
     seed,
-    servers: drawServers(drawn),
+    servers: rebalancing?.servers(servers) ?? servers,
     workloads: drawWorkloads(drawn),
-    plan: plan({ ...drawPlan(drawn), ...schedule }),
+    plan: plan({ ...drawPlan(drawn), ...schedule, rebalance: rebalancing?.rebalance }),
     // Hours pass until a window opens.
     ...('schedule' in schedule ? { sweepMs: 60_000 } : {}),
-    playbook: drawPlaybook(drawn),
+    playbook: drawPlaybook(drawn, rebalancing && true),
     clusterFaults: { faults: { random: new SeededRandom(seed + 9), rate, answerLostRate: rate / 4 } },
     tamper: (daemon, doors) => lie(checker.watch(daemon, doors), simulation),
   });
@@ -162,16 +188,18 @@ export async function tellMany(
   const disturbances: Record<string, number> = {};
   const bad: object[] = [];
   let kills = 0;
+  let rebalanced = 0;
   for (let seed = first; seed < first + count; seed += 1) {
     const story = await tell(seed);
     ends[story.status] = (ends[story.status] ?? 0) + 1;
     addTo(looks, story.looks);
     addTo(disturbances, story.disturbances);
     kills += story.kills;
+    rebalanced += story.rebalanced;
     const { violations, errors } = story;
     if (violations.length > 0 || errors.length > 0) bad.push({ seed, violations, errors });
   }
-  const summary = `SEED=${first}…${first + count - 1} ${JSON.stringify({ ends, kills, looks, disturbances })}`;
+  const summary = `SEED=${first}…${first + count - 1} ${JSON.stringify({ ends, kills, rebalanced, looks, disturbances })}`;
   return { summary, bad, looks };
 }
 
