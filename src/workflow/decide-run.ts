@@ -147,11 +147,24 @@ function fillWave(state: RunState, wave: number, active: readonly string[], obse
   // What has a place already goes on to its end.
   if (shut && open.length === 0) return { events: holdChange(state, shut.hold), wakeAtMs: shut.untilMs };
   const hold: Hold = isStuck ? refusalHold(refusal, places) : noHold;
+  const tooLong = isStuck ? waitedTooLong(state, hold, observation.nowMs) : undefined;
+  if (tooLong !== undefined) return { events: [endOf('halted', tooLong)] };
   return {
     events: [...started, ...admissions, ...holdChange(state, hold)],
     // A server that is down for another reason comes back without telling us.
     wakeAtMs: waiting.length > admitted.length ? observation.nowMs + 5_000 : undefined,
   };
+}
+
+/** A person who wants one server empty waits for room as long as an evacuation may take; a plan waits until there is some. */
+function waitedTooLong(
+  { definition, hold: before, holdSinceMs }: RunState,
+  hold: Hold,
+  nowMs: number,
+): string | undefined {
+  if (definition.purpose === 'maintenance' || hold.kind !== 'waiting' || before.kind !== 'waiting') return undefined;
+  const isOver = before.for === hold.for && nowMs - holdSinceMs >= definition.evacuation.timeoutMs;
+  return isOver ? hold.text : undefined;
 }
 
 /** Servers that may start now as far as time goes; and what the others wait for, of those whose turn comes first. */

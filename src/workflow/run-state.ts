@@ -35,6 +35,8 @@ export interface RunState {
   readonly pausedBy?: string | undefined;
   readonly stoppedBy?: string | undefined;
   readonly hold: Hold;
+  /** Since when it waits for the same thing, whatever the words; meaningless where it does not. */
+  readonly holdSinceMs: number;
   /** From its beginning on, after the last wave. */
   readonly rebalance?: RebalanceState | undefined;
   readonly ended?: ServerEnd | undefined;
@@ -58,6 +60,7 @@ export function createRun(definition: RunDefinition, atMs: number): RunState {
     skipRequests: new Set(),
     approved: new Set(),
     hold: noHold,
+    holdSinceMs: 0,
   };
 }
 
@@ -119,6 +122,10 @@ function endServer(state: RunState, event: Extract<RunEvent, { kind: 'serverEnde
   };
 }
 
+function kindOf(hold: Hold): string {
+  return hold.kind === 'waiting' ? hold.for : hold.kind;
+}
+
 export function applyRunEvent(state: RunState, event: RunEvent, atMs: number): RunState {
   const version = state.version + 1;
   return { ...applyKind(state, event, atMs, version), version };
@@ -144,8 +151,10 @@ function applyKind(state: RunState, event: RunEvent, atMs: number, version: numb
       return { ...withWave(state, event.wave, { kind: 'finished' }), hold: noHold };
     case 'powerByHand':
       return state;
-    case 'runHoldChanged':
-      return { ...state, hold: event.hold };
+    case 'runHoldChanged': {
+      const isSame = kindOf(state.hold) === kindOf(event.hold);
+      return { ...state, hold: event.hold, holdSinceMs: isSame ? state.holdSinceMs : atMs };
+    }
     case 'rebalanceStarted':
     case 'rebalanceMoveStarted':
     case 'rebalanceMoveChanged':

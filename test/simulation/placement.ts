@@ -36,7 +36,9 @@ export function watchPlacement(simulation: Simulation, records: Records, look: L
 
 function waits(run: RunRecord, node: string): boolean {
   const server = run.servers.get(node);
-  return server !== undefined && !server.admitted && server.endedAtMs === undefined;
+  // One that was left out from the beginning is not come to later either.
+  const isLeftOut = run.definition.servers.some(({ name, leftOut }) => name === node && leftOut !== undefined);
+  return server !== undefined && !isLeftOut && !server.admitted && server.endedAtMs === undefined;
 }
 
 function isThrough(run: RunRecord, node: string, nowMs: number): boolean {

@@ -228,4 +228,18 @@ describe('the end of a run', () => {
       { kind: 'runEnded', outcome: 'undone', reason: 'stopped by me; 0 of 4 servers were done' },
     ]);
   });
+
+  it('is "halted" where one server that a person wants empty finds no room for as long as an evacuation may take', () => {
+    const hold = { kind: 'waiting', for: 'capacity', text: 'earlier words' } as const;
+    const run = runAfter({ servers: [runServer('a')] }, started, { kind: 'runHoldChanged', hold });
+    const evacuation = { ...run, definition: { ...run.definition, purpose: 'evacuate' as const } };
+    const refuses = (): string => 'no room';
+    const at = (nowMs: number, state: typeof run): unknown => decideRun(state, { ...quiet, nowMs, refuses }).events;
+    const limitMs = 2_000 + run.definition.evacuation.timeoutMs;
+    expect(at(limitMs - 1, evacuation)).toMatchObject([{ kind: 'runHoldChanged', hold: { for: 'capacity' } }]);
+    expect(at(limitMs, evacuation)).toMatchObject([
+      { kind: 'runEnded', outcome: 'halted', reason: expect.any(String) },
+    ]);
+    expect(at(limitMs, run)).toMatchObject([{ kind: 'runHoldChanged' }]);
+  });
 });
