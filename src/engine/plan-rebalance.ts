@@ -1,5 +1,6 @@
 /** The next move of a rebalancing with what is installed here: the planner's choice, and the mover that makes it. */
 import { judgePod } from '../evacuation/verdict.ts';
+import type { MoverLimits } from '../evacuation/move-limits.ts';
 import type { PodView } from '../cluster/pod.ts';
 import { Fit } from '../planner/fit.ts';
 import type { PastMoves } from '../planner/past-moves.ts';
@@ -22,6 +23,8 @@ interface NextInput {
 export interface NextMove {
   readonly planned: PlannedMove;
   readonly chosen: Chosen;
+  /** What its mover itself puts up with at once. */
+  readonly moverLimits: MoverLimits;
 }
 
 export function serverNodes({ definition }: RunState): Set<string> {
@@ -61,5 +64,5 @@ export async function planNext(
   });
   const [planned] = moves;
   const chosen = planned && chosenFor(planned.way, planned.pod, planned.way === 'live' ? planned.to : '');
-  return planned && chosen && { planned, chosen };
+  return planned && chosen && { planned, chosen, moverLimits: ready.get(chosen.mover.name)?.detection.atOnce ?? {} };
 }

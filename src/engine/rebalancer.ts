@@ -5,12 +5,15 @@
  * It acts only on what the journal says was begun, and only with the lease of the server that the pod leaves. Whatever
  * goes wrong ends the rebalancing, never the run.
  */
+import { budgetsOf } from '../cluster/budget.ts';
 import { podKey, type PodView } from '../cluster/pod.ts';
 import { MaintenanceError, unreachable } from '../errors/maintenance-error.ts';
+import { isTargetFull, whyNotNow } from '../evacuation/move-limits.ts';
 import { isFinished, Loads } from '../planner/load.ts';
 import { pastMoves, unmoved } from '../planner/past-moves.ts';
 import type { ClusterView } from '../ports/cluster.ts';
 import type { Lease } from '../ports/leases.ts';
+import { limitsOf } from '../spec/plan.ts';
 import { advanceMove, callBackMove, moveOrder } from '../steps/moves.ts';
 import { decideRebalance } from '../workflow/decide-rebalance.ts';
 import type { RunDecision } from '../workflow/decide-run.ts';
@@ -19,8 +22,9 @@ import { isSameHold, noHold, type Hold } from '../workflow/hold.ts';
 import type { RebalanceMove } from '../workflow/rebalance-state.ts';
 import type { RunState } from '../workflow/run-state.ts';
 import { downServers } from './availability.ts';
+import { admitMove } from './move-admission.ts';
 import { movesDesk, type MovesDesk } from './moves-desk.ts';
-import { planNext, serverNodes } from './plan-rebalance.ts';
+import { planNext, serverNodes, type NextMove } from './plan-rebalance.ts';
 import type { RunLog } from './run-log.ts';
 import type { EngineWorld } from './world.ts';
 
@@ -48,8 +52,18 @@ export class Rebalancer {
     this.#log = log;
   }
 
-  /** One short step: what is to be written, or when to come again. */
+  /** One short step: what is to be written, or when to come again. People write into the same stream: then again at once. */
   async take(turn: Turn): Promise<RunDecision> {
+    try {
+      return await this.#decide(turn);
+    } catch (error) {
+      const isRace = error instanceof MaintenanceError && error.code === 'journal/conflict';
+      if (!isRace) throw error;
+      return { events: [], wakeAtMs: this.#nowMs() };
+    }
+  }
+
+  async #decide(turn: Turn): Promise<RunDecision> {
     const { run, view } = turn;
     const decision = decideRebalance(run, { nowMs: this.#nowMs(), down: downServers(run.definition, view.nodes) });
     switch (decision.kind) {
@@ -152,19 +166,42 @@ export class Rebalancer {
     const states = await Promise.all(definition.servers.map((server) => this.#log.server(definition, server.name)));
     const next = await planNext(this.#world, { run, view, past: pastMoves(run, states), signal });
     if (!next) return endOf(turn, await this.#whyNone(turn));
-    const { pod, from, to, percent } = next.planned;
+    const { pod, from, to, percent, way } = next.planned;
     const desk = movesDesk(this.#world, this.#log, { run, lease, signal, open: { from } });
     const group = pod.owner?.uid ?? '';
     const isMember = (other: PodView): boolean => group !== '' && other.owner?.uid === group && !isFinished(other);
     const members = view.pods.filter(isMember).length;
     const move = moveOrder(desk, view, pod, next.chosen);
     const started: RunEvent = { kind: 'rebalanceMoveStarted', move, from, to, percent, group, members };
-    return { events: [...holdChange(run, noHold), started] };
+    const events = [...holdChange(run, noHold), started];
+    return way === 'live' ? this.#beginAlive(turn, next, events) : { events };
+  }
+
+  /** Written down inside the door: the next one who counts live moves shall see this one. */
+  async #beginAlive(turn: Turn, next: NextMove, events: readonly RunEvent[]): Promise<RunDecision> {
+    const { run, view, lease } = turn;
+    const { planned, chosen, moverLimits } = next;
+    const { pod, from: source, to } = planned;
+    const limits = limitsOf(run.definition.evacuation);
+    const budgets = budgetsOf(pod, view.budgets).map(podKey);
+    const mover = chosen.mover.name;
+    const why = await admitMove(this.#world, this.#log, async (underWay, doorSignal) => {
+      const full = isTargetFull(to, limits, underWay) ? `${to} takes no more at once` : undefined;
+      const refusal = whyNotNow({ source, mover, budgets, limits, moverLimits, underWay }) ?? full;
+      doorSignal.throwIfAborted();
+      if (refusal === undefined) await this.#log.appendRun(run.definition.runId, run.version, events, lease);
+      return refusal ?? 'begun';
+    });
+    if (why === 'begun') return { events: [], wakeAtMs: this.#nowMs() };
+    const text = `rebalancing: ${podKey(pod)} waits for its turn${why === undefined ? '' : `: ${why}`}`;
+    return this.#again(turn, { kind: 'waiting', for: 'pods', text }, waitMs);
   }
 
   async #whyNone(turn: Turn): Promise<string> {
     const { run, view, signal } = turn;
-    if (run.definition.rebalance?.policy === 'return') return 'no pod that was moved can go back alive';
+    const isReturn = run.definition.rebalance?.policy === 'return';
+    const more = (run.rebalance?.moves.length ?? 0) > 0 ? 'more ' : '';
+    if (isReturn) return `no ${more}pod that was moved can go back alive`;
     const wouldHelp = (await planNext(this.#world, { run, view, past: unmoved, signal })) !== undefined;
     return wouldHelp
       ? 'what would help was moved by this run already, and goes a second time only alive'

@@ -69,8 +69,8 @@ function viewRebalance({ definition, rebalance }: RunState): RebalanceView | und
 
 function describeRebalanceMove({ move, from, to }: RebalanceMove): string {
   const { pod, mover, result } = move;
-  const name = `${pod.namespace}/${pod.name}`;
-  return result === undefined ? `${name} from ${from} to ${to} (${mover})` : `settling after ${name}`;
+  // After it the hold says what is waited for.
+  return result === undefined ? `${pod.namespace}/${pod.name} from ${from} to ${to} (${mover})` : '';
 }
 
 function viewServer(run: RunState, server: RunServer, state: ServerState | undefined): ServerRow {

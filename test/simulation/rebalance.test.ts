@@ -1,9 +1,10 @@
 /** The rebalancing after the last wave, in a whole simulated installation. */
 import { describe, expect, it } from 'vitest';
 import { Checker } from './checker.ts';
-import { plan, playbook, Simulation, type Daemon, type KillAt } from './harness.ts';
+import { mustHave, plan, playbook, Simulation, type Daemon, type KillAt } from './harness.ts';
 import type { Operations } from '../../src/engine/operations.ts';
 import { kinds } from '../../src/simulator/kubernetes/kinds.ts';
+import { SimulatedPaguro } from '../../src/simulator/migrators/paguro.ts';
 import type { WorldServer } from '../../src/simulator/world.ts';
 import type { WorldWorkload } from '../../src/simulator/workloads.ts';
 import type { RunView } from '../../src/workflow/run-view.ts';
@@ -44,12 +45,20 @@ interface StoryShape {
   readonly spec?: Record<string, unknown>;
   readonly workloads?: WorldWorkload[];
   readonly isAllOld?: boolean;
-  readonly killAt?: KillAt;
+  readonly killAt?: KillAt | undefined;
+  /** Before any time passes. */
+  readonly prepare?: (simulation: Simulation, checker: Checker) => void;
 }
 
 const spread = { policy: 'spread', maxMoves: 6 };
 
-async function begin({ spec = {}, workloads = webs(), isAllOld = false, killAt }: StoryShape = {}): Promise<Story> {
+async function begin({
+  spec = {},
+  workloads = webs(),
+  isAllOld = false,
+  killAt,
+  prepare,
+}: StoryShape = {}): Promise<Story> {
   const checker = new Checker();
   const simulation = new Simulation({
     seed: 1,
@@ -60,6 +69,7 @@ async function begin({ spec = {}, workloads = webs(), isAllOld = false, killAt }
     tamper: (daemon, doors) => checker.watch(daemon, doors),
   });
   checker.attach(simulation);
+  prepare?.(simulation, checker);
   // What is as young as the run counts as moved by it.
   await simulation.clock.run(() => false, simulation.clock.nowMs() + 10 * minuteMs);
   const people = simulation.startConsole('people');
@@ -251,5 +261,97 @@ describe('rebalancing after the last wave', () => {
       }
     }
     expect(kills).toBeGreaterThan(20);
+  });
+});
+
+describe('rebalancing alive', () => {
+  const labels = { 'paguro.dev/migratable': 'true' };
+  /** All four are emptied, so every pod has been moved, some of them twice. */
+  async function tellAlive(
+    rebalance: object,
+    killAt?: KillAt,
+  ): Promise<{ story: Story; paguro: SimulatedPaguro; origins: string[] }> {
+    const evacuation = { prefer: ['live'], rules: [{ match: { namespaces: ['shop'] }, restart: 'never' }] };
+    const spec = { evacuation, rebalance };
+    let paguro: SimulatedPaguro | undefined;
+    const prepare = (simulation: Simulation, checker: Checker): void => {
+      paguro = new SimulatedPaguro(simulation.world);
+      checker.migrators.push(paguro);
+    };
+    const workloads = webs({ labels, budget: { minAvailable: 3 } });
+    const story = await begin({ spec, workloads, isAllOld: true, killAt, prepare });
+    const origins = story.simulation.world.api.store
+      .list(kinds.pods)
+      .filter(({ metadata }) => metadata.namespace === 'shop')
+      .map(({ metadata }) => metadata.uid);
+    await story.simulation.clock.run(() => story.first.isKilled() || story.simulation.hasEnded);
+    if (story.first.isKilled()) await story.simulation.startDaemon('second');
+    if (!story.simulation.hasEnded) await story.simulation.runToEnd();
+    return { story, paguro: mustHave(paguro), origins };
+  }
+
+  /** How often each memory was moved, and after the last wave. */
+  function movesOf({
+    story,
+    paguro,
+  }: {
+    story: Story;
+    paguro: SimulatedPaguro;
+  }): Map<string, { all: number; late: number }> {
+    const counts = new Map<string, { all: number; late: number }>();
+    for (const { entry } of story.simulation.journal.snapshot()) {
+      const { event } = entry;
+      const isLate = event.kind === 'rebalanceMoveChanged';
+      const change = isLate ? event.change : event;
+      if (change.kind !== 'moveFinished' || change.result !== 'done') continue;
+      const origin = paguro.memories.originOf(change.pod.uid);
+      const before = counts.get(origin) ?? { all: 0, late: 0 };
+      counts.set(origin, { all: before.all + 1, late: before.late + (isLate ? 1 : 0) });
+    }
+    return counts;
+  }
+
+  async function expectAllKept({ story, paguro, origins }: Awaited<ReturnType<typeof tellAlive>>): Promise<void> {
+    const pods = story.simulation.world.api.store.list(kinds.pods);
+    const kept = new Set(pods.map(({ metadata }) => paguro.memories.originOf(metadata.uid)));
+    expect(origins.filter((origin) => !kept.has(origin))).toEqual([]);
+    expect(story.simulation.world.evictionsByUid.size).toBe(0);
+    await expectSound(story);
+  }
+
+  it('moves pods a second time, never a third, and keeps every memory', async () => {
+    const told = await tellAlive({ policy: 'spread', maxMoves: 20 });
+    const { rebalance } = await look(told.story);
+    expect(rebalance).toMatchObject({ before: { points: 64 }, now: { points: 16 }, moved: 5, failed: 0, reason: '' });
+    const late = [...movesOf(told).values()].filter((count) => count.late > 0);
+    expect(late.map(({ all }) => all)).toEqual([2, 2, 2, 2, 2]);
+    await expectAllKept(told);
+  });
+
+  it('brings pods back to where the run has found them', async () => {
+    const told = await tellAlive({ policy: 'return', maxMoves: 100 });
+    const { rebalance } = await look(told.story);
+    expect(rebalance).toMatchObject({ failed: 0, reason: 'no more pod that was moved can go back alive' });
+    expect(rebalance?.moved).toBeGreaterThan(10);
+    expect(Math.max(...[...movesOf(told).values()].filter(({ late }) => late > 0).map(({ all }) => all))).toBe(2);
+    await expectAllKept(told);
+  });
+
+  it('survives a daemon that is killed on the way', { timeout: 120_000 }, async () => {
+    const rebalance = { policy: 'spread', maxMoves: 2 };
+    const whole = await tellAlive(rebalance);
+    const end = (await look(whole.story)).rebalance;
+    const entries = whole.story.simulation.journal.snapshot();
+    const firstCall = entries.findIndex(({ entry }) => entry.event.kind === 'rebalanceStarted');
+    let kills = 0;
+    for (let call = firstCall; ; call += 2) {
+      const told = await tellAlive(rebalance, { method: 'append', call, effect: kills % 2 === 0 ? 'before' : 'after' });
+      if (!told.story.first.isKilled()) break;
+      kills += 1;
+      const run = await look(told.story);
+      expect({ call, ...run.rebalance }).toMatchObject({ moved: 2, failed: 0, now: end?.now, reason: end?.reason });
+      await expectAllKept(told);
+    }
+    expect(kills).toBeGreaterThan(4);
   });
 });
