@@ -7,6 +7,7 @@ import { buildProgram } from '../../src/cli/program.ts';
 import { temporaryFolder, token, type Served } from '../api/fixture.ts';
 import { runView } from '../api/views.ts';
 import { runHere, serveCli, type Ended, type Handed } from './harness.ts';
+import type { RunDefinition } from '../../src/workflow/definition.ts';
 import { busyRun, findings, haltedRun, history, preview, servers } from './samples.ts';
 
 async function withFake(argv: string[], prepare: (served: Served) => void = () => undefined): Promise<Ended & Served> {
@@ -163,6 +164,34 @@ describe('what is shown', () => {
     expect(ended.stdout).toContain('blockers 2');
     expect(ended.stderr).toContain('`pitcrew plan weekly-kernel --explain rack1-07`');
     expect(ended.stderr).toContain('`pitcrew start weekly-kernel --watch`');
+  });
+
+  it('plan --diff says what is different from the last run of that plan, and nothing where nothing is', async () => {
+    const diff = (change: Partial<RunDefinition>, words: string[] = []) =>
+      withFake(['plan', 'weekly-kernel', '--diff', ...words], ({ operations }) => {
+        const { definition } = preview;
+        operations.previews = [{ ...preview, definition: { ...definition, ...change } }];
+        operations.runViews = [busyRun, { ...busyRun, runId: 'old', createdMs: 1 }];
+        operations.entries = [
+          { version: 1, atMs: 1, event: { kind: 'runCreated', definition: { ...definition, runId: 'r9' } } },
+        ];
+      });
+    expect((await diff({})).stdout).toBe('nothing is different from run r9\n');
+    const { stdout, operations } = await diff({ servers: preview.definition.servers.slice(1), maxUnavailable: 2 });
+    expect(stdout).toBe('different from run r9\n\n servers gone    1: rack1-01\n maxUnavailable  4 → 2\n');
+    expect(operations.asked).toContain(`history ${busyRun.runId} -`);
+    expect(JSON.parse((await diff({ playbook: 'firmware' }, ['-o', 'json'])).stdout)).toEqual({
+      runId: 'r9',
+      added: [],
+      removed: [],
+      changes: [{ what: 'playbook', before: 'kernel-update', now: 'firmware' }],
+    });
+    const never = await withFake(['plan', 'weekly-kernel', '--diff'], ({ operations }) => {
+      operations.previews = [preview];
+      operations.runViews = [];
+    });
+    expect(never.stderr).toContain('the plan weekly-kernel has never run');
+    expect((await diff({}, ['--explain', 'rack1-01'])).code).toBe(2);
   });
 
   it('the output of a server on request', async () => {

@@ -217,7 +217,7 @@ describe('the other pages', () => {
     expect(third({ later: { p50: 0, p95: 2 } })).toContain('just fits; where servers are slow, 2 of 10 servers wait');
     expect(third({ never: 3, why: 'budget 0' })).toContain('no, 3 of 10 servers cannot start: budget 0');
     const stated = { p50Ms: 1_800_000, p95Ms: 1_800_000, measured: 0, group: '' };
-    expect(third({ sources: [{ servers: 10, takes: stated }] })).toContain('30m each as estimated, not measured yet');
+    expect(third({ sources: [{ servers: 10, takes: stated }] })).toContain('30m each assumed, not measured yet');
   });
 
   it('plan, status and history: the commit, where the documents come from Git', () => {

@@ -1,10 +1,15 @@
 /** `pitcrew plan PLAN`: what a run would do if it started now. Changes nothing. */
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
+import type { ApiClient } from '../../api/client.ts';
 import { ExitCode } from '../../errors/codes.ts';
+import { MaintenanceError } from '../../errors/maintenance-error.ts';
+import { diffPlans, type PlanDiff } from '../../planner/plan-diff.ts';
+import type { PlanPreview } from '../../planner/preview.ts';
 import { checkOffline, documentsOption, readOffline, snapshotOption, type OfflineOptions } from '../offline.ts';
 import type { Run } from '../session.ts';
 import { renderExplanation } from '../render/explanation.ts';
 import { renderPlan } from '../render/plan.ts';
+import { renderPlanDiff } from '../render/plan-diff.ts';
 import { sayNext } from './requested.ts';
 
 export function addPlan(program: Command, run: Run): void {
@@ -12,10 +17,13 @@ export function addPlan(program: Command, run: Run): void {
     .command('plan')
     .argument('<plan>', 'name of the plan')
     .option('--explain <server>', 'every pod of this server: how it would move, or why it cannot')
+    .addOption(
+      new Option('--diff', 'what would be different from the last run of this plan').conflicts(['snapshot', 'explain']),
+    )
     .option(...snapshotOption)
     .option(...documentsOption)
     .description('preview of a run: waves, how the pods move, what blocks them')
-    .action((plan: string, options: OfflineOptions & { explain?: string }, command: Command) =>
+    .action((plan: string, options: OfflineOptions & { explain?: string; diff?: boolean }, command: Command) =>
       run(command, async (session) => {
         const { explain } = options;
         checkOffline(options);
@@ -24,6 +32,11 @@ export function addPlan(program: Command, run: Run): void {
           snapshot === undefined
             ? await (await session.client()).preview(plan)
             : (await readOffline(session, plan, snapshot, options, session.io.nowMs())).preview;
+        if (options.diff === true) {
+          const diff = await diffWithLast(await session.client(), preview);
+          await session.print(diff, () => renderPlanDiff(diff, session.view()));
+          return ExitCode.done;
+        }
         await session.print(preview, () =>
           explain === undefined
             ? renderPlan(preview, session.view())
@@ -35,4 +48,19 @@ export function addPlan(program: Command, run: Run): void {
         return ExitCode.done;
       }),
     );
+}
+
+/** @throws `api/not-found` where the plan has never run. */
+async function diffWithLast(client: ApiClient, { definition }: PlanPreview): Promise<PlanDiff> {
+  const runs = (await client.runs()).filter(
+    ({ plan, purpose }) => plan === definition.plan && purpose === 'maintenance',
+  );
+  const last = runs.toSorted((a, b) => b.createdMs - a.createdMs)[0];
+  if (!last) throw new MaintenanceError('api/not-found', 'halt', `the plan ${definition.plan} has never run`);
+  const entries = await client.history(last.runId);
+  const created = entries.find(({ event }) => event.kind === 'runCreated')?.event;
+  if (created?.kind !== 'runCreated') {
+    throw new MaintenanceError('api/not-found', 'halt', `the journal of run ${last.runId} does not say how it began`);
+  }
+  return diffPlans(created.definition, definition);
 }

@@ -53,7 +53,7 @@ function sourceText({ sources }: Forecast): string {
   if (!stated) return shown.join(', ');
   const length = shortLength(stated.takes.p50Ms);
   const who = measured.length > 0 ? `for ${plural(stated.servers, 'server')} ` : '';
-  return [...shown, `${who}${length} each as estimated, not measured yet`].join(', ');
+  return [...shown, `${who}${length} each assumed, not measured yet`].join(', ');
 }
 
 export function waveTable({ definition, waves, forecast }: PlanPreview, view: View): string[] {
