@@ -57,16 +57,22 @@ function sayTimes(servers: readonly RunServer[]): string {
   const times = servers.flatMap(({ takes }) => takes ?? []).sort((a, b) => b.p95Ms - a.p95Ms);
   const [slowest] = times;
   if (!slowest) return 'not predicted';
-  const minutes = (lengthMs: number): number => Math.round(lengthMs / 6_000) / 10;
   if (slowest.measured === 0) return `${minutes(slowest.p50Ms)} min, not measured`;
   return `${minutes(slowest.p50Ms)} min (p95 ${minutes(slowest.p95Ms)})`;
 }
 
+/** To a tenth. */
+function minutes(lengthMs: number): number {
+  return Math.round(lengthMs / 6_000) / 10;
+}
+
+function stepsOf({ program }: RunDefinition): Map<string, string> {
+  return new Map(program.map((step) => [step.id, JSON.stringify(step)]));
+}
+
 /** Parameters stand in the commands already, so a changed one shows here. */
 function diffSteps(before: RunDefinition, now: RunDefinition): PlanDiff['changes'][number][] {
-  const steps = (definition: RunDefinition): Map<string, string> =>
-    new Map(definition.program.map((step) => [step.id, JSON.stringify(step)]));
-  const [old, fresh] = [steps(before), steps(now)];
+  const [old, fresh] = [stepsOf(before), stepsOf(now)];
   return [...new Set([...old.keys(), ...fresh.keys()])].flatMap((id) => {
     const [was, is] = [old.get(id), fresh.get(id)];
     if (was === is) return [];

@@ -40,8 +40,7 @@ function headOf({ wave, leftOut, fromMs, toMs, takes }: ServerPreview, preview: 
   const slow = moment(toMs.p95, there);
   const times = `${moment(fromMs, there)} to ${usual}${slow === usual ? '' : ` (p95 ${slow})`}`;
   if (!takes) return [`wave ${wave + 1}`, times];
-  const source =
-    takes.measured > 0 ? `measured on ${plural(takes.measured, 'server')}` : 'assumed, not measured yet';
+  const source = takes.measured > 0 ? `measured on ${plural(takes.measured, 'server')}` : 'assumed, not measured yet';
   return [`wave ${wave + 1}`, times, `takes ${shortLength(takes.p50Ms)}, ${source}`];
 }
 
