@@ -73,13 +73,15 @@ async function advanceMoves(context: StepContext, view: ClusterView): Promise<Ho
   return holds;
 }
 
-/** Those of the lowest order that is left. */
+/** Those of the lowest order that is left, the important and the large ones first: small ones would take the room that they need. */
 function nextInLine(wanted: readonly Judged[], here: readonly Judged[], underWay: ReadonlySet<string>): Judged[] {
   const fresh = wanted.filter(({ verdict }) => verdict.kind === 'moves');
   const going = here.filter(({ pod }) => underWay.has(pod.uid));
   const orderOf = ({ verdict }: Judged): number => (verdict.kind === 'moves' ? verdict.order : 0);
   const lowest = Math.min(...fresh.map(orderOf), ...going.map(orderOf));
-  return fresh.filter((judged) => orderOf(judged) === lowest);
+  return fresh
+    .filter((judged) => orderOf(judged) === lowest)
+    .sort(({ pod: a }, { pod: b }) => b.priority - a.priority || b.requests.memoryBytes - a.requests.memoryBytes);
 }
 
 /** The view says empty; it counts once the API itself says so, for a pod may have been bound just before the cordon. */
