@@ -6,15 +6,29 @@ import { openingsFrom, type Opening } from '../schedule/schedule.ts';
 import type { RunDefinition, RunServer, ServerTimes } from '../workflow/definition.ts';
 import type { Both, Forecast, ServerPreview, WavePreview } from './preview.ts';
 import type { TimedWave, Timeline } from './timeline.ts';
+import { predictSteps, type LearnedTimes } from './times.ts';
 
-export function previewServers(definition: RunDefinition, { p50, p95 }: Both<Timeline>): ServerPreview[] {
+export function previewServers(
+  definition: RunDefinition,
+  { p50, p95 }: Both<Timeline>,
+  learned: LearnedTimes,
+): ServerPreview[] {
   const waveOf = new Map(definition.waves.flatMap(({ servers }, wave) => servers.map((name) => [name, wave] as const)));
   const usual = new Map(p50.servers.map((server) => [server.name, server]));
   const slow = new Map(p95.servers.map((server) => [server.name, server]));
-  return definition.servers.map(({ name, takes, leftOut }) => {
+  return definition.servers.map((server) => {
+    const { name, takes, leftOut } = server;
     const timed = usual.get(name);
     const toMs = timed && { p50: timed.toMs, p95: slow.get(name)?.toMs ?? timed.toMs };
-    return { name, wave: waveOf.get(name) ?? 0, fromMs: timed?.fromMs, toMs, takes, leftOut };
+    return {
+      name,
+      wave: waveOf.get(name) ?? 0,
+      fromMs: timed?.fromMs,
+      toMs,
+      takes,
+      steps: predictSteps(learned, definition, server),
+      leftOut,
+    };
   });
 }
 

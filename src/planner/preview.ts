@@ -51,6 +51,15 @@ export interface Both<T> {
   readonly p95: T;
 }
 
+/** What a step usually takes, and what it takes one time in twenty. */
+export interface StepTimes {
+  readonly step: string;
+  readonly p50Ms: number;
+  readonly p95Ms: number;
+  /** How many servers were measured. */
+  readonly measured: number;
+}
+
 export interface ServerPreview {
   readonly name: string;
   /** From 0. */
@@ -59,6 +68,8 @@ export interface ServerPreview {
   readonly fromMs?: number | undefined;
   readonly toMs?: Both<number> | undefined;
   readonly takes?: ServerTimes | undefined;
+  /** In the order of the program; those that were measured. */
+  readonly steps: readonly StepTimes[];
   readonly leftOut?: LeftOut | undefined;
 }
 
@@ -137,7 +148,7 @@ export function previewPlan(input: PreviewInput): PlanPreview {
     nowMs,
     forecast,
     waves: definition.waves.map((wave, index) => previewWave(definition, wave.servers, index, both, down)),
-    servers: previewServers(definition, both),
+    servers: previewServers(definition, both, input.learned),
     pods,
     warnings: warningsOf({ definition, view, nowMs, down, forecast, pods }),
   };

@@ -195,14 +195,36 @@ const unstatedMs = 30 * 60_000;
 
 /** The times of one server of a run that is about to start, by the narrowest group that was measured. */
 export function predictTimes(learned: LearnedTimes, definition: RunDefinition, server: RunServer): ServerTimes {
-  const program = programKey(definition);
-  const wanted = groupKey(definition, server);
-  for (const key of new Set([wanted, program])) {
-    const known = learned.groups[key];
-    if (!known) continue;
+  const [key, known] = groupOf(learned, definition, server) ?? [];
+  if (key !== undefined && known) {
     const { p50Ms, p95Ms, measured } = known;
-    return { p50Ms, p95Ms, measured, group: `${definition.playbook}${key.slice(program.length)}` };
+    return { p50Ms, p95Ms, measured, group: `${definition.playbook}${key.slice(programKey(definition).length)}` };
   }
   const statedMs = definition.schedule?.estimateMs ?? unstatedMs;
   return { p50Ms: statedMs, p95Ms: statedMs, measured: 0, group: '' };
+}
+
+/** The same for each step of the program, in its order. None where too few were measured: a plan states no times of steps. */
+export function predictSteps(
+  learned: LearnedTimes,
+  definition: RunDefinition,
+  server: RunServer,
+): ({ readonly step: string } & Quantiles)[] {
+  const steps = groupOf(learned, definition, server)?.[1].steps ?? {};
+  return definition.program.flatMap(({ id }) => {
+    const times = steps[id];
+    return times ? [{ step: id, ...times }] : [];
+  });
+}
+
+function groupOf(
+  learned: LearnedTimes,
+  definition: RunDefinition,
+  server: RunServer,
+): readonly [key: string, times: LearnedTimes['groups'][string]] | undefined {
+  for (const key of [groupKey(definition, server), programKey(definition)]) {
+    const known = learned.groups[key];
+    if (known) return [key, known];
+  }
+  return undefined;
 }

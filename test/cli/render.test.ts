@@ -199,9 +199,10 @@ describe('the other pages', () => {
         '                            ask budget shop/orders-db',
       ),
     );
-    expect(renderExplanation(preview, 'rack1-02', view).split('\n').slice(0, 5)).toEqual([
+    expect(renderExplanation(preview, 'rack1-02', view).split('\n').slice(0, 6)).toEqual([
       'rack1-02 · wave 2 · 00:56 to 01:15 (p95 01:20)',
       'takes 19m, measured on 41 servers · 138 pods',
+      ' steps  prepare 20s · reboot-2 4m (p95 9m)',
       '',
       ' shop/moves-0   moves    live by criu, keeps memory · to rack1-09.example.org',
       '                         about 12s',

@@ -175,6 +175,11 @@ function wavePreview(servers: number, atOnce: number, from: number, to: number, 
   return { servers, atOnce, fromMs: at(from), toMs: { p50: at(to), p95: at(slow) }, limit };
 }
 
+const stepTimes = [
+  { step: 'prepare', p50Ms: 20 * secondsMs, p95Ms: 20 * secondsMs, measured: 41 },
+  { step: 'reboot-2', p50Ms: 4 * minutesMs, p95Ms: 9 * minutesMs, measured: 41 },
+];
+
 export const preview: PlanPreview = {
   definition,
   nowMs,
@@ -192,6 +197,7 @@ export const preview: PlanPreview = {
     wave: index === 0 ? 0 : index < 3 ? 1 : 2,
     ...(leftOut ? {} : { fromMs: opensMs, toMs: { p50: opensMs + 19 * minutesMs, p95: opensMs + 24 * minutesMs } }),
     takes: measured,
+    steps: name === 'rack1-02' ? stepTimes : [],
     leftOut,
   })),
   pods: [

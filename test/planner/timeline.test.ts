@@ -188,13 +188,13 @@ describe('large fleets', () => {
       const servers = Array.from({ length: size }, (_, index) => runServer(`s${String(index).padStart(5, '0')}`));
       const takes: TimelineInput['takes'] = ({ name }) => ({ ms: 60_000 + Number(name.slice(1)) * 7, neededMs: 0 });
       const shape = { servers, maxUnavailable: 50, maxParallel: 50 };
-      // Not of the clock: others may be at work on this machine.
-      const began = process.cpuUsage();
+      const began = performance.now();
       expect(timeline(shape, { takes }).servers).toHaveLength(size);
-      return process.cpuUsage(began).user;
+      return performance.now() - began;
     };
     timeOf(500);
-    const least = (size: number): number => Math.min(...[1, 2, 3, 4].map(() => timeOf(size)));
+    // The shortest of several: others may be at work on this machine.
+    const least = (size: number): number => Math.min(...[1, 2, 3, 4, 5, 6].map(() => timeOf(size)));
     // Eight times as many servers; what is quadratic would take 64 times as long.
     expect(least(8_000) / least(1_000)).toBeLessThan(32);
   });

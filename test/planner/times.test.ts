@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { learnTimes, predictTimes, sampleOf, type Sample } from '../../src/planner/times.ts';
+import { learnTimes, predictSteps, predictTimes, sampleOf, type Sample } from '../../src/planner/times.ts';
 import type { ServerEvent } from '../../src/workflow/events.ts';
 import { definition, runServer, until } from '../workflow/fixtures.ts';
 
@@ -108,6 +108,16 @@ describe('the prediction for a server', () => {
     const stated = { p50Ms: 45 * minuteMs, p95Ms: 45 * minuteMs, measured: 0, group: '' };
     expect(predictTimes(none, { ...run, schedule }, server)).toEqual(stated);
     expect(predictTimes(none, run, server).p95Ms).toBe(30 * minuteMs);
+  });
+
+  it('is there for each step too, in the order of the program, and for none that nobody has measured', () => {
+    const seen = (reboot: number): Partial<Sample> => ({ stepsMs: { 'reboot-2': reboot * minuteMs, cordon: 1_000 } });
+    const learned = learnTimes([4, 4, 5, 4, 9].flatMap((reboot) => samples([10], seen(reboot))));
+    expect(predictSteps(learned, run, server)).toEqual([
+      { step: 'cordon', p50Ms: 1_000, p95Ms: 1_000, measured: 5 },
+      { step: 'reboot-2', p50Ms: 4 * minuteMs, p95Ms: 9 * minuteMs, measured: 5 },
+    ]);
+    expect(predictSteps(learnTimes([]), run, server)).toEqual([]);
   });
 
   it('says nothing of another playbook, nor of the same one with other steps', () => {

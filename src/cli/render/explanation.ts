@@ -14,7 +14,8 @@ export function renderExplanation(preview: PlanPreview, server: string, view: Vi
     '',
     view.width,
   );
-  if (pods.length === 0) return head.join('\n');
+  const steps = stepLines(known, view);
+  if (pods.length === 0) return [...head, ...steps].join('\n');
   const podWidth = Math.min(32, Math.max(...pods.map(({ pod }) => widthOf(clean(pod)))));
   const lines = pods.flatMap((pod) =>
     wrapSegments(
@@ -23,7 +24,16 @@ export function renderExplanation(preview: PlanPreview, server: string, view: Vi
       view.width,
     ),
   );
-  return [...head, '', ...lines].join('\n');
+  return [...head, ...steps, '', ...lines].join('\n');
+}
+
+/** What each step takes, with its p95 where that is another time; nothing where nobody has measured it. */
+function stepLines({ steps }: ServerPreview, view: View): string[] {
+  const segments = steps.map(({ step, p50Ms, p95Ms }) => {
+    const [usual, slow] = [shortLength(p50Ms), shortLength(p95Ms)];
+    return `${clean(step)} ${usual}${usual === slow ? '' : ` (p95 ${slow})`}`;
+  });
+  return segments.length === 0 ? [] : wrapSegments(segments, ' steps  ', view.width);
 }
 
 /** What is in the way first, then those that move in their order, then the rest. */
