@@ -14,3 +14,7 @@ export function releasedHash(hash: string): string {
 export function originalHash(hash: string): string {
   return hash.endsWith(suffix) ? hash.slice(0, -suffix.length) : hash;
 }
+
+export function isReleased(labels: Readonly<Record<string, string>>): boolean {
+  return labels[templateHashLabel]?.endsWith(suffix) ?? false;
+}

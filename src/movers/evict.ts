@@ -4,8 +4,9 @@
  * It never deletes, so budgets are always honoured.
  */
 import { unreachable } from '../errors/maintenance-error.ts';
+import { podsOnNode } from '../cluster/groups.ts';
 import { podKey, type PodRef, type PodView } from '../cluster/pod.ts';
-import type { Cluster, EvictionAnswer } from '../ports/cluster.ts';
+import type { Cluster, ClusterView, EvictionAnswer } from '../ports/cluster.ts';
 import type {
   Assessment,
   CancelAnswer,
@@ -35,7 +36,8 @@ export class EvictMover implements PodMover {
     return restartIn(pod.gracePeriodSeconds * 1_000);
   }
 
-  advance(order: MoveOrder, { signal }: MoveContext): Promise<MoveProgress> {
+  async advance(order: MoveOrder, { view, signal }: MoveContext): Promise<MoveProgress> {
+    if (isSeenLeaving(order, view)) return leaving;
     return evictOnce(this.#cluster, order.pod, signal);
   }
 
@@ -43,6 +45,13 @@ export class EvictMover implements PodMover {
   cancel(order: MoveOrder, signal: AbortSignal): Promise<CancelAnswer> {
     return cancelEviction(this.#cluster, order.pod, signal);
   }
+}
+
+const leaving: MoveProgress = { kind: 'cutover', note: 'shutting down', isCommitted: true };
+
+/** Who is on its way out never comes back from it; until the view shows it gone, the API need not be asked. */
+export function isSeenLeaving({ pod, source }: MoveOrder, view: ClusterView): boolean {
+  return podsOnNode(view.pods, source).some((seen) => seen.uid === pod.uid && seen.leaving);
 }
 
 /** Waiting for a budget is bounded by the evacuation as a whole, so a single eviction has no bound of its own. */
@@ -59,14 +68,14 @@ export async function cancelEviction(cluster: Cluster, pod: PodRef, signal: Abor
 export async function evictOnce(cluster: Cluster, pod: PodRef, signal: AbortSignal): Promise<MoveProgress> {
   const now = await cluster.readPod(pod, signal);
   if (!now || now.uid !== pod.uid) return gone;
-  if (now.leaving) return { kind: 'cutover', note: 'shutting down', isCommitted: true };
+  if (now.leaving) return leaving;
   return progressOf(await cluster.evict(pod, signal), pod);
 }
 
 function progressOf(answer: EvictionAnswer, pod: PodRef): MoveProgress {
   switch (answer.kind) {
     case 'accepted':
-      return { kind: 'cutover', note: 'shutting down', isCommitted: true };
+      return leaving;
     case 'gone':
       return gone;
     case 'budget':
