@@ -134,7 +134,6 @@ export class FitClasses {
   readonly #honouring: SpreadCount[] = [];
   /** Labels that any selector asks for: all others make no difference. */
   readonly #labels: readonly string[];
-  readonly #numbers = new Map<unknown, number>();
   readonly #volumes: ReadonlyMap<string, readonly NodeTerm[]>;
   readonly #claims: ReadonlyMap<string, { volume: string; shared: DomainCount | undefined }>;
   readonly #namespaceLabels: ReadonlyMap<string, Readonly<Record<string, string>>>;
@@ -148,7 +147,7 @@ export class FitClasses {
     const firsts = new Map<string, PodView>();
     for (const pod of view.pods) {
       const { apart, together, spread } = pod.placement;
-      if (apart.length + together.length + spread.length > 0) firsts.set(this.#ruleKey(pod), pod);
+      if (apart.length + together.length + spread.length > 0) firsts.set(ruleKey(pod), pod);
     }
     this.#labels = labelsOf([...firsts.values()].map(({ placement }) => placement));
     for (const pod of firsts.values()) for (const term of pod.placement.apart) this.#apartOf(term, pod.namespace);
@@ -172,21 +171,8 @@ export class FitClasses {
     for (const count of this.#honouring) count.refresh();
   }
 
-  #numberOf(thing: unknown): number {
-    const known = this.#numbers.get(thing);
-    if (known !== undefined) return known;
-    this.#numbers.set(thing, this.#numbers.size);
-    return this.#numbers.size - 1;
-  }
-
-  #ruleKey({ placement, namespace, tolerations }: PodView): string {
-    return `${this.#numberOf(placement)} ${namespace} ${this.#numberOf(tolerations)}`;
-  }
-
   #keyOf(pod: PodView): string {
-    const { cpuMillis, memoryBytes, others } = pod.requests;
-    let key = `${this.#ruleKey(pod)} ${cpuMillis} ${memoryBytes}`;
-    for (const name in others) key += ` ${name}=${others[name]}`;
+    let key = keyOfPod(pod);
     for (const label of this.#labels) key += `\u0000${pod.labels[label] ?? '\u0001'}`;
     for (const { claim } of pod.volumes) {
       if (claim === undefined) continue;
@@ -248,7 +234,7 @@ export class FitClasses {
     const { nodeSelector, nodeTerms } = pod.placement;
     // Most pods say nothing about nodes, whatever else they say: one look at every node is enough for all of them.
     const wanted = nodeTerms || Object.keys(nodeSelector).length > 0 ? JSON.stringify([nodeSelector, nodeTerms]) : '';
-    const key = `${this.#numberOf(pod.tolerations)} ${wanted}`;
+    const key = `${numberOf(pod.tolerations)} ${wanted}`;
     const known = this.#wheres.get(key);
     if (known) return known;
     const made = new Where(this.#nodes, pod);
@@ -277,7 +263,7 @@ export class FitClasses {
 
   #spreadOf(rule: SpreadRule, pod: PodView): KnownSpread {
     const where = this.#whereOf(pod);
-    const key = `${pod.namespace} ${this.#numberOf(where)} ${JSON.stringify(rule)}`;
+    const key = `${pod.namespace} ${numberOf(where)} ${JSON.stringify(rule)}`;
     const known = this.#spreads.get(key);
     if (known) return known;
     const { open } = this.#nodes;
@@ -294,6 +280,35 @@ export class FitClasses {
     addTo(this.#spreadsIn, pod.namespace, made);
     return made;
   }
+}
+
+/** Objects are told apart by a number: those of one template are one object. */
+const numbers = new WeakMap<object, number>();
+let numbersGiven = 0;
+
+function numberOf(thing: object): number {
+  const known = numbers.get(thing);
+  if (known !== undefined) return known;
+  numbersGiven += 1;
+  numbers.set(thing, numbersGiven);
+  return numbersGiven;
+}
+
+function ruleKey({ placement, namespace, tolerations }: PodView): string {
+  return `${numberOf(placement)} ${namespace} ${numberOf(tolerations)}`;
+}
+
+/** Views are values, and a model is made again and again of mostly the same ones. */
+const podKeys = new WeakMap<PodView, string>();
+
+function keyOfPod(pod: PodView): string {
+  const known = podKeys.get(pod);
+  if (known !== undefined) return known;
+  const { cpuMillis, memoryBytes, others } = pod.requests;
+  let key = `${ruleKey(pod)} ${cpuMillis} ${memoryBytes}`;
+  for (const name in others) key += ` ${name}=${others[name]}`;
+  podKeys.set(pod, key);
+  return key;
 }
 
 /** Claims of volumes; those on one node at a time that several pods use keep these pods together. */

@@ -58,25 +58,40 @@ interface Piece extends Span {
 }
 
 /** The times that begin within `fromMs` … `toMs`, in order; those of one window that touch or overlap are one already. */
-function piecesOf({ opens, lastsMs, timeZone }: Window, fromMs: number, toMs: number): Piece[] {
+function piecesOf(window: Window, fromMs: number, toMs: number): Piece[] {
+  const { lastsMs, timeZone } = window;
   const pieces: { fromMs: number; toMs: number; timeZone: string }[] = [];
   // A day more at either end: the first valid instant may lie on the next day.
-  const last = dateAt(toMs, timeZone);
-  let date = dateAt(fromMs - dayMs, timeZone);
-  while (Temporal.PlainDate.compare(date, last) <= 0) {
-    if (!opens.months.includes(date.month)) {
-      date = date.with({ day: 1 }).add({ months: 1 });
-      continue;
-    }
-    for (const atMs of isCronDay(opens, date) ? timesOn(opens, date, timeZone) : []) {
+  const last = dateAt(toMs, timeZone).toPlainYearMonth();
+  let month = dateAt(fromMs - dayMs, timeZone).toPlainYearMonth();
+  while (Temporal.PlainYearMonth.compare(month, last) <= 0) {
+    for (const atMs of timesIn(window, month)) {
       if (atMs < fromMs || atMs >= toMs) continue;
       const before = pieces.at(-1);
       if (before && atMs <= before.toMs) before.toMs = atMs + lastsMs;
       else pieces.push({ fromMs: atMs, toMs: atMs + lastsMs, timeZone });
     }
-    date = date.add({ days: 1 });
+    month = month.add({ months: 1 });
   }
   return pieces;
+}
+
+/** Windows are values: when one opens in a month is reckoned once. Calendars are slow, and a run asks every few seconds. */
+const knownTimes = new WeakMap<Window, Map<string, readonly number[]>>();
+
+function timesIn(window: Window, month: Temporal.PlainYearMonth): readonly number[] {
+  const months = knownTimes.get(window) ?? new Map<string, readonly number[]>();
+  knownTimes.set(window, months);
+  const key = month.toString();
+  const known = months.get(key);
+  if (known) return known;
+  const { opens, timeZone } = window;
+  const days = opens.months.includes(month.month) ? month.daysInMonth : 0;
+  const times = Array.from({ length: days }, (_, index) => month.toPlainDate({ day: index + 1 }))
+    .filter((date) => isCronDay(opens, date))
+    .flatMap((date) => timesOn(opens, date, timeZone));
+  months.set(key, times);
+  return times;
 }
 
 function timesOn({ hours, minutes }: Cron, date: Temporal.PlainDate, timeZone: string): number[] {

@@ -86,7 +86,9 @@ test('a valid plan written as YAML, in whatever style, is read as what it was', 
   });
   fc.assert(
     fc.property(validPlan, styles, (written, style) => {
-      const { plans, problems } = parseTexts({ plan: stringify(written, style) });
+      // The writer folds lines between the two halves of a surrogate pair: what it then has written is another text.
+      const lineWidth = /[\uD800-\uDFFF]/.test(JSON.stringify(written)) ? 0 : style.lineWidth;
+      const { plans, problems } = parseTexts({ plan: stringify(written, { ...style, lineWidth }) });
       expect(problems.filter(({ severity }) => severity === 'error')).toEqual([]);
       expect(plans).toEqual([MaintenancePlan.parse(written)]);
     }),
