@@ -8,6 +8,7 @@ import type { PodView } from '../cluster/pod.ts';
 import { isTolerated, matchesSelector, type LabelSelector, type Taint } from '../cluster/scheduling.ts';
 import type { ClusterView } from '../cluster/view.ts';
 import { DomainCount, SpreadCount, type Count } from './fit-counts.ts';
+import { claimKeysOf, claimsInOrder, keyOfPod, numberOf, ruleKey } from './fit-keys.ts';
 import type { FitNodes } from './fit-nodes.ts';
 
 /** Other pods that have to be near; where there are none at all, the first of them may be anywhere. */
@@ -174,9 +175,8 @@ export class FitClasses {
   #keyOf(pod: PodView): string {
     let key = keyOfPod(pod);
     for (const label of this.#labels) key += `\u0000${pod.labels[label] ?? '\u0001'}`;
-    for (const { claim } of pod.volumes) {
-      if (claim === undefined) continue;
-      const known = this.#claims.get(`${pod.namespace}/${claim}`);
+    for (const claim of claimKeysOf(pod)) {
+      const known = this.#claims.get(claim);
       if (known?.shared || this.#volumes.has(known?.volume ?? '')) key += `\u0002${claim}`;
     }
     return key;
@@ -187,7 +187,7 @@ export class FitClasses {
     const near = [...(this.#termsOn.get(namespace) ?? []), ...(this.#termsOn.get('') ?? [])];
     const meaning = [...new Set(near)].filter((one) => this.#isMeant(one, pod));
     const own = placement.apart.map((term) => this.#apartOf(term, namespace));
-    const claims = pod.volumes.flatMap(({ claim = '' }) => this.#claims.get(`${namespace}/${claim}`) ?? []);
+    const claims = claimKeysOf(pod).flatMap((claim) => this.#claims.get(claim) ?? []);
     const shared = claims.flatMap((claim) => claim.shared ?? []);
     const reached = claims.flatMap(({ volume }) =>
       [this.#volumes.get(volume) ?? []].filter(({ length }) => length > 0),
@@ -282,55 +282,23 @@ export class FitClasses {
   }
 }
 
-/** Objects are told apart by a number: those of one template are one object. */
-const numbers = new WeakMap<object, number>();
-let numbersGiven = 0;
-
-function numberOf(thing: object): number {
-  const known = numbers.get(thing);
-  if (known !== undefined) return known;
-  numbersGiven += 1;
-  numbers.set(thing, numbersGiven);
-  return numbersGiven;
-}
-
-function ruleKey({ placement, namespace, tolerations }: PodView): string {
-  return `${numberOf(placement)} ${namespace} ${numberOf(tolerations)}`;
-}
-
-/** Views are values, and a model is made again and again of mostly the same ones. */
-const podKeys = new WeakMap<PodView, string>();
-
-function keyOfPod(pod: PodView): string {
-  const known = podKeys.get(pod);
-  if (known !== undefined) return known;
-  const { cpuMillis, memoryBytes, others } = pod.requests;
-  let key = `${ruleKey(pod)} ${cpuMillis} ${memoryBytes}`;
-  for (const name in others) key += ` ${name}=${others[name]}`;
-  podKeys.set(pod, key);
-  return key;
-}
-
-/** Claims of volumes; those on one node at a time that several pods use keep these pods together. */
+/** Claims that pods use; those of volumes on one node at a time that several pods use keep these pods together. */
 function claimsOf(
   { claims, pods }: Pick<ClusterView, 'claims' | 'pods'>,
   nodes: FitNodes,
 ): Map<string, { volume: string; shared: DomainCount | undefined }> {
-  const users = new Map<string, number>();
-  for (const { namespace, volumes } of pods) {
-    for (const { claim } of volumes) {
-      if (claim === undefined) continue;
-      const key = `${namespace}/${claim}`;
-      users.set(key, (users.get(key) ?? 0) + 1);
+  const known = claimsInOrder(claims);
+  const used = new Map<string, { volume: string; shared: DomainCount | undefined }>();
+  for (const pod of pods) {
+    for (const key of claimKeysOf(pod)) {
+      const claim = known.get(key);
+      if (!claim) continue;
+      const before = used.get(key);
+      if (!before) used.set(key, { volume: claim.volume, shared: undefined });
+      else if (claim.isOnOneNode) before.shared ??= new DomainCount(nodes.each);
     }
   }
-  return new Map(
-    claims.map(({ namespace, name, volume, isOnOneNode }) => {
-      const key = `${namespace}/${name}`;
-      const isShared = isOnOneNode && (users.get(key) ?? 0) > 1;
-      return [key, { volume, shared: isShared ? new DomainCount(nodes.each) : undefined }];
-    }),
-  );
+  return used;
 }
 
 function addTo<T>(lists: Map<string, T[]>, name: string, item: T): void {
