@@ -57,13 +57,13 @@ function sayTimes(servers: readonly RunServer[]): string {
   const times = servers.flatMap(({ takes }) => takes ?? []).sort((a, b) => b.p95Ms - a.p95Ms);
   const [slowest] = times;
   if (!slowest) return 'not predicted';
-  if (slowest.measured === 0) return `${minutes(slowest.p50Ms)} min, not measured`;
-  return `${minutes(slowest.p50Ms)} min (p95 ${minutes(slowest.p95Ms)})`;
+  if (slowest.measured === 0) return `${sayLength(slowest.p50Ms)}, not measured`;
+  return `${sayLength(slowest.p50Ms)} (p95 ${sayLength(slowest.p95Ms)})`;
 }
 
-/** To a tenth. */
-function minutes(lengthMs: number): number {
-  return Math.round(lengthMs / 6_000) / 10;
+/** Minutes to a tenth. */
+function sayLength(lengthMs: number): string {
+  return lengthMs < 120_000 ? `${Math.round(lengthMs / 1_000)} s` : `${Math.round(lengthMs / 6_000) / 10} min`;
 }
 
 function stepsOf({ program }: RunDefinition): Map<string, string> {

@@ -35,7 +35,7 @@ describe('what is different from the last run', () => {
     const takes = { p50Ms: 480_000, p95Ms: 600_000, measured: 12, group: 'kernel' };
     const servers = before.servers.map((server) => ({ ...server, takes }));
     expect(diffPlans(before, { ...before, servers }).changes).toEqual([
-      { what: 'time per server', before: 'not predicted', now: '8 min (p95 10)' },
+      { what: 'time per server', before: 'not predicted', now: '8 min (p95 10 min)' },
     ]);
   });
 });
