@@ -40,12 +40,33 @@ export function capacityOf(run: RunState, view: ClusterView): Refuses | undefine
 }
 
 function lookerAt(run: RunState, view: ClusterView): Refuses {
-  const { servers, evacuation } = run.definition;
   let capacity: Capacity | undefined;
   return (server, besides) => {
-    capacity ??= new Capacity({ view, servers, ended: new Set(Object.keys(run.ends)), evacuation });
+    capacity ??= modelOf(run, view);
     return capacity.refuses(server, besides);
   };
+}
+
+interface Model {
+  readonly definition: RunDefinition;
+  readonly ended: string;
+  readonly capacity: Capacity;
+}
+
+/** A view is a value: servers that look at the same one, one right after the other, share the model, begun anew for each. */
+const models = new WeakMap<ClusterView, Model>();
+
+function modelOf({ definition, ends }: RunState, view: ClusterView): Capacity {
+  const ended = Object.keys(ends).sort();
+  const known = models.get(view);
+  if (known?.definition === definition && known.ended === ended.join()) {
+    known.capacity.reset();
+    return known.capacity;
+  }
+  const { servers, evacuation } = definition;
+  const capacity = new Capacity({ view, servers, ended: new Set(ended), evacuation });
+  models.set(view, { definition, ended: ended.join(), capacity });
+  return capacity;
 }
 
 /** The check just before a cordon: is there still room for its pods, beside everything that goes out with it or before it? */

@@ -69,6 +69,11 @@ export async function evictOnce(cluster: Cluster, pod: PodRef, signal: AbortSign
   const now = await cluster.readPod(pod, signal);
   if (!now || now.uid !== pod.uid) return gone;
   if (now.leaving) return leaving;
+  return askForEviction(cluster, pod, signal);
+}
+
+/** For who has just read that the pod is there and stays; the API refuses where that is another pod by now. */
+export async function askForEviction(cluster: Cluster, pod: PodRef, signal: AbortSignal): Promise<MoveProgress> {
   return progressOf(await cluster.evict(pod, signal), pod);
 }
 

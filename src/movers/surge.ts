@@ -18,7 +18,7 @@ import type {
   MoveProgress,
   PodMover,
 } from '../ports/movers.ts';
-import { cancelEviction, evictOnce, isSeenLeaving, restartIn } from './evict.ts';
+import { askForEviction, cancelEviction, isSeenLeaving, restartIn } from './evict.ts';
 
 /** After so many looks at the view the API is asked again: somebody may have changed how many replicas are wanted. */
 const looksBetween = 9;
@@ -54,7 +54,7 @@ export class SurgeMover implements PodMover {
     const workload = await this.#cluster.workloadOf(now, signal);
     if (!workload) return { kind: 'failed', because: 'its Deployment is gone' };
     if (workload.recreates) return { kind: 'failed', because: 'its Deployment uses strategy Recreate' };
-    const released = await this.#cluster.setReleased(pod, true, signal);
+    const released = isReleased(now.labels) ? 'unchanged' : await this.#cluster.setReleased(pod, true, signal);
     if (released === 'gone') return { kind: 'done', evidence: { kept: 'nothing: restart' } };
     // Counted by ourselves: right after the release the ReplicaSet's own status still counts the old pod as ready.
     const ready = readyReplicas(view, pod, workload.name);
@@ -62,7 +62,7 @@ export class SurgeMover implements PodMover {
       this.#awaited.set(pod.uid, { workload, looksLeft: looksBetween });
       return starting(ready, workload);
     }
-    return evictOnce(this.#cluster, pod, signal);
+    return askForEviction(this.#cluster, pod, signal);
   }
 
   /**
