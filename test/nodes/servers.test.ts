@@ -19,13 +19,8 @@ afterAll(async () => {
   await test.stop();
 }, minuteMs);
 afterEach(async () => {
-  const { store } = test.lab.world.api;
-  for (const { metadata } of store.list(kinds.statefulSets)) test.deleteStatefulSet(metadata.name);
-  for (const { metadata } of store.list(kinds.pods)) test.delete(metadata.name, 0);
-  for (const server of test.lab.servers.values()) {
-    await test.until('all containers are gone', async () => (await test.running(server)).length === 0);
-  }
-}, minuteMs);
+  await test.clear();
+}, 3 * minuteMs);
 
 const sleeper = { name: 'main', image: serversImage, command: ['sleep', 'infinity'] };
 /** Ignores the signal that asks it to end. */

@@ -87,17 +87,20 @@ export class Door {
     const bookmarks = watch.wantsBookmarks
       ? setInterval(() => send(watch.bookmark()), this.#options.bookmarkMs)
       : undefined;
-    const end = (): void => {
-      if (watch.wantsBookmarks) send(watch.bookmark());
-      response.end();
-    };
-    const timeout = watch.timeoutMs === undefined ? undefined : setTimeout(end, watch.timeoutMs);
-    response.once('close', () => {
+    const stop = (): void => {
       unsubscribe();
       forget();
       clearInterval(bookmarks);
       clearTimeout(timeout);
-    });
+    };
+    const end = (): void => {
+      if (watch.wantsBookmarks) send(watch.bookmark());
+      // Not only when it is closed: a bookmark that is due at the same moment would come after the end.
+      stop();
+      response.end();
+    };
+    const timeout = watch.timeoutMs === undefined ? undefined : setTimeout(end, watch.timeoutMs);
+    response.once('close', stop);
   }
 }
 

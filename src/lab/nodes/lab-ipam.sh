@@ -25,16 +25,19 @@ if [ -n "$asked" ]; then
   : >"$pool/$asked/$CNI_CONTAINERID"
   address=$asked
 else
-  number=1
+  # Round and round: others remember for a while whose an address was.
+  number=$(cat "$pool/.last" 2>/dev/null || echo 0)
+  tries=0
   while [ -z "$address" ]; do
-    [ "$number" -lt 2500 ] || { echo '{"cniVersion":"1.0.0","code":11,"msg":"no address is left"}'; exit 1; }
+    tries=$((tries + 1)) number=$(((number + 1) % 2500))
+    [ "$tries" -lt 2500 ] || { echo '{"cniVersion":"1.0.0","code":11,"msg":"no address is left"}'; exit 1; }
     candidate=10.88.$((1 + number / 250)).$((1 + number % 250))
     # Making the folder is what takes the address: only one can.
     if mkdir "$pool/$candidate" 2>/dev/null; then
       : >"$pool/$candidate/$CNI_CONTAINERID"
       address=$candidate
+      echo "$number" >"$pool/.last"
     fi
-    number=$((number + 1))
   done
 fi
 printf '{"cniVersion":"1.0.0","ips":[{"address":"%s/16"}]}\n' "$address"

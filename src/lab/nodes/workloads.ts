@@ -20,6 +20,34 @@ async def main():
 asyncio.run(main())
 `;
 
+/** As PostgreSQL does: a process per connection, memory that all of them share; but as root, so that any root may dump it. */
+const forkingProgram = `
+import mmap, os, signal, socket, struct, fcntl
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+shared = mmap.mmap(-1, 4096)
+os.makedirs('/tmp', exist_ok=True)
+lock = os.open('/tmp/lock', os.O_CREAT | os.O_RDWR)
+server = socket.create_server(('0.0.0.0', 7100), backlog=128)
+while True:
+    connection, _ = server.accept()
+    if os.fork():
+        connection.close()
+        continue
+    server.close()
+    lock = os.open('/tmp/lock', os.O_RDWR)
+    own = 0
+    with connection, connection.makefile('rw') as stream:
+        for line in stream:
+            own += 1
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            total = struct.unpack('q', shared[:8])[0] + 1
+            shared[:8] = struct.pack('q', total)
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            stream.write(f'{line.strip()} {own} {total}\\n')
+            stream.flush()
+    os._exit(0)
+`;
+
 const postgres = [
   'rm -rf /tmp/data',
   'cp -a /srv/postgresql /tmp/data',
@@ -31,10 +59,11 @@ function container(name: string, port: number, command: readonly string[]): LabC
   return { name, image: serversImage, command, readinessProbe };
 }
 
-export const ports = { redis: 6379, postgres: 5432, echo: 7000 } as const;
+export const ports = { redis: 6379, postgres: 5432, echo: 7000, forking: 7100 } as const;
 
 export const containers = {
   redis: container('redis', ports.redis, ['redis-server', '--save', '', '--protected-mode', 'no']),
   postgres: container('postgres', ports.postgres, ['sh', '-c', `mkdir -p /tmp && ${postgres}`]),
   echo: container('echo', ports.echo, ['python3', '-c', echoProgram]),
+  forking: container('forking', ports.forking, ['python3', '-c', forkingProgram]),
 } as const;

@@ -1,4 +1,7 @@
-/** Many open connections to a server that echoes lines: each asks now and then, and gets its own line back, nothing else. */
+/**
+ * Many open connections to a server that answers lines: each asks now and then, and gets its own line back, nothing else. From the
+ * server that forks it gets two counts with it: that of the connection's process, and that of the memory that they share.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, Inbox } from './lines.ts';
 import type { Meter } from './meter.ts';
@@ -18,13 +21,18 @@ export class EchoClient {
   readonly #host: string;
   readonly #port: number;
   readonly #connections: number;
+  readonly #counts: boolean;
+  /** The highest count of all that an answer has told. */
+  #total = 0;
+  #answers = 0;
   #isStopping = false;
   #running: Promise<unknown> = Promise.resolve();
 
-  constructor(host: string, port: number, connections: number, meter: Meter) {
+  constructor(host: string, port: number, load: { connections: number; counts: boolean }, meter: Meter) {
     this.#host = host;
     this.#port = port;
-    this.#connections = connections;
+    this.#connections = load.connections;
+    this.#counts = load.counts;
     this.#meter = meter;
   }
 
@@ -49,6 +57,8 @@ export class EchoClient {
   async stop(): Promise<void> {
     this.#isStopping = true;
     await this.#running;
+    const isRight = !this.#counts || this.#total === this.#answers;
+    if (!isRight) this.#meter.onFault(`the server counted ${this.#total}, acknowledged were ${this.#answers}`);
   }
 
   async #ask(socket: Awaited<ReturnType<typeof connect>>, number: number): Promise<void> {
@@ -60,8 +70,16 @@ export class EchoClient {
       socket.write(`${line}\n`);
       const answer = await inbox.take(readLine);
       this.#meter.onGap(performance.now() - startedMs);
-      if (answer !== line) this.#meter.onFault(`connection ${number} sent "${line}", got "${answer}"`);
+      this.#check(line, answer, count + 1);
       await sleep(betweenMs);
     }
+  }
+
+  #check(line: string, answer: string, own: number): void {
+    const expected = this.#counts ? `${line} ${own}` : line;
+    const told = this.#counts ? answer.slice(0, answer.lastIndexOf(' ')) : answer;
+    if (told !== expected) this.#meter.onFault(`"${expected}" was right, "${answer}" was the answer`);
+    this.#answers += 1;
+    this.#total = Math.max(this.#total, Number(answer.slice(answer.lastIndexOf(' ') + 1)));
   }
 }

@@ -1,7 +1,7 @@
 /**
  * A program of its own: a client of a server in a pod, run in the network namespace of the lab's clients.
  *
- * Usage: node main.ts redis|postgres|echo HOST PORT [MEGABYTES [WRITTEN_PER_SECOND] | CONNECTIONS]
+ * Usage: node main.ts redis|postgres|echo|forking HOST PORT [MEGABYTES [WRITTEN_PER_SECOND] | CONNECTIONS]
  * Prints `started`, then answers each line of its input with a report in JSON: `report` and goes on, `stop` and ends.
  */
 import { createInterface } from 'node:readline';
@@ -22,7 +22,8 @@ function client(): { start(): Promise<void>; stop(): Promise<void> } {
     case 'postgres':
       return new PostgresClient(host, Number(port), meter);
     case 'echo':
-      return new EchoClient(host, Number(port), Number(first), meter);
+    case 'forking':
+      return new EchoClient(host, Number(port), { connections: Number(first), counts: kind === 'forking' }, meter);
     default:
       throw new Error(`no such client: ${kind}`);
   }

@@ -46,9 +46,9 @@ type Method = (
   callback: (error: Error | null, answer: unknown) => void,
 ) => ClientUnaryCall;
 
-const callMs = 30_000;
-/** containerd sets up network and pause container in it; a kubelet gives it two minutes. */
-const sandboxMs = 120_000;
+/** The patience of a kubelet with its runtime, if nobody has set another. */
+const callMs = 120_000;
+const sandboxMs = 2 * callMs;
 /** A restored container is created only when its memory has arrived. */
 const startMs = 240_000;
 

@@ -122,6 +122,14 @@ finish() {
     if [ -e "$group/cgroup.procs" ]; then xargs -r kill -KILL <"$group/cgroup.procs" 2>>log; fi
     thaw "$group"
   done
+  # CRIU puts the freezer back to how it found it, which was frozen, when it is through with the pages; and of a frozen container
+  # runc says that it is paused, not that it has stopped, and containerd can never delete it.
+  local n=0
+  while [ "$n" -lt 400 ] && ls dumping.* >/dev/null 2>&1; do
+    n=$((n + 1))
+    read -r -t 0.05 -u 8
+  done
+  for group in $groups; do thaw "$group"; done
   true >released
   say bye
   kill "$session" 2>/dev/null

@@ -1,0 +1,159 @@
+/**
+ * Real containers moved alive between the servers of the node lab, by the built-in mover as a daemon would, while clients write and
+ * check every answer. `npm run lab:nodes -- --campaign` moves more often; what it prints stands in docs/measurements.md.
+ */
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { serversImage } from '../../src/lab/nodes/images.ts';
+import { containers } from '../../src/lab/nodes/workloads.ts';
+import { kinds } from '../../src/simulator/kubernetes/kinds.ts';
+import { restartsOf } from './harness.ts';
+import { figuresLine, moveThereAndBack, MovingLab } from './moving.ts';
+
+const isCampaign = process.env['PITCREW_CAMPAIGN'] === '1';
+const minuteMs = 60_000;
+let lab: MovingLab;
+const figures: string[] = [];
+
+beforeAll(async () => {
+  lab = await MovingLab.start();
+}, 20 * minuteMs);
+afterAll(async () => {
+  await lab.stop();
+  console.log(`\nLive moves, as clients see them\n${figures.join('\n')}\n`);
+}, minuteMs);
+afterEach(async () => {
+  await lab.test.clear();
+}, 3 * minuteMs);
+
+function mayReadLimits(): boolean {
+  const capSysResource = 24n;
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
+  return ((BigInt(`0x${effective}`) >> capSysResource) & 1n) === 1n;
+}
+
+const workloads = [
+  { what: 'redis, 100 MB', name: 'redis', client: { kind: 'redis', megabytes: 100 }, few: 4 },
+  { what: 'redis, 500 MB', name: 'redis', client: { kind: 'redis', megabytes: 500 }, few: 4 },
+  {
+    what: 'redis, 500 MB, 20 MB/s written',
+    name: 'redis',
+    client: { kind: 'redis', megabytes: 500, writtenMegabytesPerSecond: 20 },
+    few: 2,
+  },
+  { what: 'a process per connection, 30', name: 'forking', client: { kind: 'forking', connections: 30 }, few: 4 },
+  // CRIU reads the limits of processes that belong to others, and for that root needs a capability that containers and some
+  // virtual machines do not have.
+  ...(mayReadLimits() ? [{ what: 'PostgreSQL', name: 'postgres', client: { kind: 'postgres' }, few: 4 } as const] : []),
+  { what: 'echo, 200 connections', name: 'echo', client: { kind: 'echo', connections: 200 }, few: 4 },
+] as const;
+
+describe('a pod that is moved alive, there and back', () => {
+  it.each(workloads)(
+    'keeps address, connections, memory and every acknowledged write: $what',
+    { timeout: 30 * minuteMs },
+    async ({ what, name, client: kind, few }) => {
+      const { test } = lab;
+      test.statefulSet(name, { containers: [containers[name]] });
+      const pod = await test.ready(`${name}-0`);
+      const client = await test.client(kind, pod);
+      const moved = await moveThereAndBack(lab, `${name}-0`, client, isCampaign ? 20 : few);
+      figures.push(figuresLine(what, moved));
+      const report = await client.stop();
+      expect(report.faults).toEqual([]);
+      expect(report.answers).toBeGreaterThan(100);
+      expect(restartsOf(await test.ready(`${name}-0`))).toBe(0);
+      expect(await lab.leftovers()).toEqual([]);
+    },
+  );
+
+  it.each(['a bare pod', 'a pod of a ReplicaSet'])('may be %s as well', { timeout: 5 * minuteMs }, async (what) => {
+    const { test } = lab;
+    const labels = { app: 'echo' };
+    const spec = { containers: [containers.echo] };
+    if (what === 'a bare pod') test.pod('echo', spec, { labels });
+    else {
+      const template = { metadata: { labels }, spec };
+      test.create(kinds.replicaSets, 'echo', { spec: { replicas: 1, selector: { matchLabels: labels }, template } });
+    }
+    const nameNow = (): Promise<string> =>
+      test.until('there is one pod', () => test.lab.world.api.store.list(kinds.pods)[0]?.metadata.name);
+    const client = await test.client({ kind: 'echo', connections: 20 }, await test.ready(await nameNow()));
+    const nodes = new Set<string | undefined>();
+    for (let count = 0; count < 2; count += 1) {
+      const { end } = await lab.move(await nameNow());
+      expect(end).toMatchObject({ kind: 'done', evidence: { kept: 'everything' } });
+      nodes.add((await test.ready(await nameNow())).spec.nodeName);
+    }
+    expect(nodes.size).toBe(2);
+    expect((await client.stop()).faults).toEqual([]);
+    expect(await lab.leftovers()).toEqual([]);
+  });
+
+  it('takes along what belongs to it: two containers, volumes, probes, hooks', { timeout: 5 * minuteMs }, async () => {
+    const { test } = lab;
+    test.create(test.lab.configMaps, 'settings', { data: { colour: 'blue' } });
+    test.create(test.lab.secrets, 'keys', { data: { key: Buffer.from('hunter2').toString('base64') } });
+    const volumeMounts = [
+      { name: 'shared', mountPath: '/shared' },
+      { name: 'settings', mountPath: '/settings' },
+      { name: 'keys', mountPath: '/keys', readOnly: true },
+    ];
+    // Counts in its memory alone, and says how far on demand.
+    const counting = 'n=0; while :; do n=$((n+1)); echo $n >/shared/count; sleep 0.1; done';
+    test.pod('p', {
+      terminationGracePeriodSeconds: 5,
+      initContainers: [
+        { name: 'init', image: serversImage, command: ['sh', '-c', 'echo once >>/shared/init'], volumeMounts },
+      ],
+      containers: [
+        {
+          ...containers.echo,
+          volumeMounts,
+          livenessProbe: { exec: { command: ['cat', '/shared/init'] }, periodSeconds: 1, failureThreshold: 2 },
+          lifecycle: { preStop: { exec: { command: ['sh', '-c', 'echo stopped >/shared/hook'] } } },
+        },
+        { name: 'counter', image: serversImage, command: ['sh', '-c', counting], volumeMounts },
+      ],
+      volumes: [
+        { name: 'shared', emptyDir: {} },
+        { name: 'settings', configMap: { name: 'settings' } },
+        { name: 'keys', secret: { secretName: 'keys' } },
+      ],
+    });
+    const pod = await test.ready('p');
+    const client = await test.client({ kind: 'echo', connections: 20 }, pod);
+    await sleep(1_000);
+    const before = Number(await test.inPod(pod, 'cat', '/shared/count'));
+    for (let count = 0; count < 2; count += 1) {
+      const { end } = await lab.move('p');
+      expect(end).toMatchObject({ kind: 'done', evidence: { kept: 'everything' } });
+    }
+    const after = await test.ready('p');
+    await sleep(2_000);
+    expect(Number(await test.inPod(after, 'cat', '/shared/count'))).toBeGreaterThan(before);
+    const show = 'cat /shared/init /settings/colour /keys/key; ls /shared';
+    expect(await test.inPod(after, 'sh', '-c', show)).toBe('once\nbluehunter2count\ninit');
+    expect((await test.ready('p')).status.containerStatuses?.map(({ restartCount }) => restartCount)).toEqual([0, 0]);
+    expect((await client.stop()).faults).toEqual([]);
+    expect(await lab.leftovers()).toEqual([]);
+  });
+});
+
+describe('a pod that cannot be moved alive', () => {
+  const sleeper = { name: 'main', image: serversImage, command: ['sleep', 'infinity'] };
+  it.each([
+    ['host network', { hostNetwork: true, containers: [sleeper] }],
+    ['hostPath', { containers: [sleeper], volumes: [{ name: 'data', hostPath: { path: '/srv' } }] }],
+    ['has a TTY', { containers: [{ ...sleeper, tty: true, stdin: true }] }],
+    ['process namespace', { hostPID: true, containers: [sleeper] }],
+  ])('is refused by name before anything starts: %s', async (named, spec) => {
+    lab.test.pod('p', spec);
+    await lab.test.ready('p');
+    const assessment = await lab.assess('p', lab.other(lab.test.find('p')?.spec.nodeName ?? ''));
+    expect(assessment.kind).toBe('unable');
+    expect(assessment.kind === 'unable' && assessment.blockers.join('; ')).toContain(named);
+    expect(await lab.leftovers()).toEqual([]);
+  });
+});

@@ -1,0 +1,237 @@
+/** A node lab with the built-in mover on it, through the same adapters as in a daemon, and the figures of its moves. */
+import { pino } from 'pino';
+import { connectKubernetes } from '../../src/adapters/kubernetes/connect.ts';
+import type { KubernetesCluster } from '../../src/adapters/kubernetes/kubernetes-cluster.ts';
+import { SecretStore } from '../../src/adapters/system/secrets.ts';
+import { SystemClock, SystemRandom } from '../../src/adapters/system/system-clock.ts';
+import { RealConnections } from '../../src/daemon/connections.ts';
+import { MaintenanceError } from '../../src/errors/maintenance-error.ts';
+import type { ClientProcess } from '../../src/lab/nodes/clients/client-process.ts';
+import { CriuMover } from '../../src/movers/criu/criu-mover.ts';
+import { wrapperText } from '../../src/movers/criu/scripts.ts';
+import type { Assessment, MoveOrder, MoveProgress } from '../../src/ports/movers.ts';
+import { kinds } from '../../src/simulator/kubernetes/kinds.ts';
+import type { InventoryServer } from '../../src/spec/inventory.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { TestLab } from './harness.ts';
+
+const wrapper = '/usr/local/sbin/pitcrew-runc';
+const pauseMs = 200;
+/** A move of 500 MB takes seconds; what takes longer than this hangs. */
+const moveMs = 180_000;
+
+/** The end of a move. */
+export type MoveEnd = Extract<MoveProgress, { kind: 'done' | 'rolledBack' | 'failed' }>;
+
+export interface MoveWatch {
+  /** Called once with the order, when the move begins; meanwhile the move goes on. */
+  readonly onBegin?: ((order: () => MoveOrder) => void) | undefined;
+}
+
+export class MovingLab {
+  readonly test: TestLab;
+  readonly cluster: KubernetesCluster;
+  #connections: RealConnections;
+  #mover: CriuMover;
+  #moves = 0;
+  /** Ends the step that is under way, as the end of its process would. */
+  #daemon = new AbortController();
+
+  private constructor(test: TestLab, cluster: KubernetesCluster) {
+    this.test = test;
+    this.cluster = cluster;
+    this.#connections = this.#newConnections();
+    this.#mover = this.#newMover();
+  }
+
+  static async start(): Promise<MovingLab> {
+    const files = [{ path: wrapper, text: wrapperText(), mode: 0o755 }];
+    const test = await TestLab.start({ runcBinary: wrapper, files });
+    try {
+      for (const server of test.lab.servers.values()) {
+        await server.run(['sysctl', '-q', '-w', 'fs.pipe-max-size=67108864', 'fs.pipe-user-pages-soft=0']);
+      }
+      const { kubeconfigFile } = test.lab.kubernetes;
+      const [clock, random] = [new SystemClock(), new SystemRandom()];
+      const logger = pino({ level: 'silent' });
+      return new MovingLab(
+        test,
+        await connectKubernetes({ kubeconfig: kubeconfigFile, context: 'admin', clock, random, logger }),
+      );
+    } catch (error) {
+      await test.stop();
+      throw error;
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.cluster.stop();
+    this.#connections.close();
+    await this.test.stop();
+  }
+
+  /** The daemon ends at once and another one starts: nothing is left but the order. */
+  restartDaemon(): void {
+    this.#daemon.abort(new Error('the daemon was killed'));
+    this.#daemon = new AbortController();
+    this.#connections.close();
+    this.#connections = this.#newConnections();
+    this.#mover = this.#newMover();
+  }
+
+  async assess(name: string, target: string): Promise<Assessment> {
+    const signal = AbortSignal.timeout(moveMs);
+    // What it knows of the servers is older than the pod.
+    this.#mover = this.#newMover();
+    await this.#mover.detect(signal);
+    const pod = await this.cluster.readPod({ namespace: 'default', name }, signal);
+    if (!pod) throw new Error(`no pod ${name}`);
+    return this.#mover.assess(pod, await this.cluster.view(signal), target);
+  }
+
+  other(node: string): string {
+    return node === 'node-a' ? 'node-b' : 'node-a';
+  }
+
+  /** To the other server, to the end. */
+  async move(name: string, watch: MoveWatch = {}): Promise<{ order: MoveOrder; end: MoveEnd }> {
+    const pod = await this.test.ready(name);
+    const source = pod.spec.nodeName ?? '';
+    const target = this.other(source);
+    const assessment = await this.assess(name, target);
+    if (assessment.kind !== 'able') throw new Error(`${name} cannot be moved: ${JSON.stringify(assessment)}`);
+    this.#moves += 1;
+    let order: MoveOrder = {
+      id: `pitcrew-move-${this.#moves}`,
+      pod: { namespace: 'default', name, uid: pod.metadata.uid },
+      source,
+      target,
+      promise: assessment.promise,
+      startedMs: Date.now(),
+      timeoutMs: assessment.timeoutMs,
+      hasBegun: false,
+      isCommitted: false,
+    };
+    const commit = async (): Promise<void> => {
+      order = { ...order, isCommitted: true };
+      return Promise.resolve();
+    };
+    const signal = AbortSignal.timeout(moveMs);
+    watch.onBegin?.(() => order);
+    for (;;) {
+      const last = await this.#step(order, commit, signal);
+      if (last?.kind === 'done' || last?.kind === 'rolledBack' || last?.kind === 'failed') return { order, end: last };
+      if (last) order = { ...order, hasBegun: true };
+      await sleep(pauseMs);
+    }
+  }
+
+  /** Nothing where the world did not let it: a step is tried again, as the engine does, until the move's time is over. */
+  async #step(order: MoveOrder, commit: () => Promise<void>, signal: AbortSignal): Promise<MoveProgress | undefined> {
+    const both = AbortSignal.any([signal, this.#daemon.signal]);
+    try {
+      return await this.#mover.advance(order, { view: await this.cluster.view(signal), signal: both, commit });
+    } catch (error) {
+      const mayPass = both.aborted || (error instanceof MaintenanceError && error.disposition !== 'halt');
+      if (signal.aborted || !mayPass) throw error;
+      return undefined;
+    }
+  }
+
+  /** What a move may have left on servers and cluster; empty is right. */
+  async leftovers(): Promise<string[]> {
+    const found: string[] = [];
+    const look =
+      'ls -A /run/pitcrew/moves /run/pitcrew/images 2>/dev/null; nft list tables; cat /root/.ssh/authorized_keys | grep -c pitcrew-move || true';
+    for (const [name, server] of this.test.lab.servers) {
+      const { stdout } = await server.run(['sh', '-c', look], { mayFail: true });
+      const lines = stdout.split('\n').filter((line) => /pitcrew-move|^table .*pitcrew|^[1-9]/.test(line));
+      found.push(...lines.map((line) => `${name}: ${line}`));
+    }
+    const { store } = this.test.lab.world.api;
+    for (const kind of [kinds.mutatingAdmissionPolicies, kinds.mutatingAdmissionPolicyBindings]) {
+      found.push(...store.list(kind).map(({ metadata }) => `${kind.kind} ${metadata.name}`));
+    }
+    return found;
+  }
+
+  #newConnections(): RealConnections {
+    const { knownHostsFile } = this.test.lab;
+    const [clock, random] = [new SystemClock(), new SystemRandom()];
+    return new RealConnections({ secrets: new SecretStore(), clock, random, knownHostsFile });
+  }
+
+  #newMover(): CriuMover {
+    const servers = (): Promise<readonly InventoryServer[]> => Promise.resolve(this.#inventory());
+    const { cluster } = this;
+    return new CriuMover({
+      cluster,
+      objects: cluster.objects,
+      connections: this.#connections,
+      clock: new SystemClock(),
+      servers,
+    });
+  }
+
+  #inventory(): InventoryServer[] {
+    const { lab } = this.test;
+    return [...lab.servers.keys()].map((name) => ({
+      name,
+      node: name,
+      address: '127.0.0.1',
+      site: 'lab',
+      labels: { 'pitcrew.dev/live-migration': 'criu' },
+      bmc: { address: '127.0.0.1', port: 623 },
+      ssh: {
+        user: 'root',
+        port: lab.sshPorts.get(name),
+        privateKey: { file: lab.privateKeyFile },
+        hostKey: 'known_hosts',
+      },
+    })) as unknown as InventoryServer[];
+  }
+}
+
+export interface Figures {
+  readonly gapsMs: number[];
+  readonly freezesMs: number[];
+}
+
+/** There and back, on one connection: the same client from beginning to end, so that nothing that breaks goes unseen. */
+export async function moveThereAndBack(
+  lab: MovingLab,
+  name: string,
+  client: ClientProcess,
+  count: number,
+): Promise<Figures> {
+  const figures: Figures = { gapsMs: [], freezesMs: [] };
+  const first = await lab.test.ready(name);
+  for (let number = 1; number <= count; number += 1) {
+    const before = await lab.test.ready(name);
+    await client.report();
+    const { end } = await lab.move(name);
+    if (end.kind !== 'done') throw new Error(`move ${number} of ${name} ${end.kind}: ${end.because}`);
+    const after = await lab.test.ready(name, before.metadata.uid);
+    await sleep(pauseMs);
+    const report = await client.report();
+    const isSame = after.status.podIP === first.status.podIP && after.spec.nodeName !== before.spec.nodeName;
+    if (!isSame) throw new Error(`after move ${number} ${name} is ${after.status.podIP} on ${after.spec.nodeName}`);
+    if (report.faults.length > 0)
+      throw new Error(`after move ${number} a client of ${name} says: ${report.faults.join('; ')}`);
+    figures.gapsMs.push(report.longestGapMs);
+    if (end.evidence.freezeMs !== undefined) figures.freezesMs.push(end.evidence.freezeMs);
+  }
+  return figures;
+}
+
+/** The value below which so many of a hundred lie. */
+export function percentile(values: readonly number[], hundredth: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * hundredth) / 100))] ?? Number.NaN;
+}
+
+export function figuresLine(what: string, { gapsMs, freezesMs }: Figures): string {
+  const show = (values: readonly number[]): string =>
+    values.length === 0 ? '–' : [50, 95, 100].map((each) => Math.round(percentile(values, each))).join(' / ');
+  return `${what.padEnd(34)} ${String(gapsMs.length).padStart(3)} moves   longest gap ${show(gapsMs)} ms   freeze ${show(freezesMs)} ms   (median / p95 / worst)`;
+}
