@@ -62,6 +62,8 @@ export class Network {
       ['pods', 'pods0'],
     ] as const) {
       const cable = `${name}-${bridge.slice(0, 1)}`;
+      // That of an earlier boot is gone only when the kernel has taken down its namespace, which it does in its own time.
+      await this.#ip('link', 'delete', cable).catch(() => undefined);
       const peer = ['peer', 'name', inServer, 'netns', String(server.pid)];
       await this.#ip('link', 'add', cable, 'type', 'veth', ...peer);
       await this.#ip('link', 'set', cable, 'master', bridge, 'up');

@@ -86,7 +86,8 @@ class Lab implements NodeLab {
   readonly #kubelets = new Map<string, Kubelet>();
   #network: Network | undefined;
   #kubernetes: LabKubernetes | undefined;
-  #isStopping = false;
+  /** By us; what goes off otherwise may want to come back. */
+  readonly #switchedOff = new Set<string>();
 
   constructor(options: NodeLabOptions, root: string, trace: LabTrace) {
     this.#options = options;
@@ -146,14 +147,20 @@ class Lab implements NodeLab {
 
   async powerOn(name: string): Promise<void> {
     const server = this.#server(name);
+    this.#switchedOff.delete(name);
     await server.powerOn();
     await this.#trace.note(this.#residents());
-    void server.ended?.then(() => this.#onEnded(server));
+    void server.ended
+      ?.then(() => this.#onEnded(server))
+      .catch((error: unknown) =>
+        this.#options.say('a server does not come back', { server: name, error: String(error) }),
+      );
     await this.#startKubelet(server);
   }
 
   async powerOff(name: string): Promise<void> {
     this.#stopKubelet(name);
+    this.#switchedOff.add(name);
     await this.#server(name).powerOff();
   }
 
@@ -163,7 +170,6 @@ class Lab implements NodeLab {
   }
 
   async stop(): Promise<void> {
-    this.#isStopping = true;
     for (const name of this.servers.keys()) await this.powerOff(name);
     await this.#network?.stop();
     await this.#kubernetes?.stop();
@@ -194,7 +200,7 @@ class Lab implements NodeLab {
 
   /** It went off without us: from inside, as a reboot does, or because it broke. */
   async #onEnded(server: LabServer): Promise<void> {
-    if (this.#isStopping || server.isOn) return;
+    if (this.#switchedOff.has(server.name) || server.isOn) return;
     this.#stopKubelet(server.name);
     await server.powerOff();
     const wishFile = path.join(server.folder, 'upper/var/lib/lab-wish');

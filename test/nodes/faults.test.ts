@@ -1,0 +1,131 @@
+/**
+ * Live moves in a world that breaks, at moments that chance chooses: before the commit point the source goes on with its connections,
+ * after it exactly one copy runs, and nothing stays behind. `-- --campaign` breaks each thing fifty times.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { containers } from '../../src/lab/nodes/workloads.ts';
+import { SeededRandom } from '../../src/simulator/seeded-random.ts';
+import type { MoveOrder } from '../../src/ports/movers.ts';
+import { MovingLab, type MoveEnd } from './moving.ts';
+
+const isCampaign = process.env['PITCREW_CAMPAIGN'] === '1';
+const times = isCampaign ? 50 : 2;
+const minuteMs = 60_000;
+const seed = Number(process.env['SEED'] ?? Date.now() % 100_000);
+const random = new SeededRandom(seed);
+/** About as long as a move takes: a fault that comes later finds nothing to break. */
+const withinMs = 5_000;
+const outageMs = 4_000;
+let lab: MovingLab;
+
+beforeAll(async () => {
+  console.log(`SEED=${seed}`);
+  lab = await MovingLab.start();
+}, 20 * minuteMs);
+afterAll(async () => {
+  await lab.stop();
+}, minuteMs);
+afterEach(async () => {
+  await lab.test.clear();
+}, 3 * minuteMs);
+
+interface Fault {
+  readonly what: string;
+  /** Breaks something, and mends it where it would not mend itself. */
+  readonly strike: (order: MoveOrder) => Promise<void>;
+}
+
+const faults: readonly Fault[] = [
+  {
+    what: 'the daemon is killed',
+    strike: async () => {
+      lab.restartDaemon();
+      return Promise.resolve();
+    },
+  },
+  {
+    what: "the source's network drops out",
+    strike: async ({ source }) => {
+      await lab.test.lab.network.setServerLink(source, false);
+      await sleep(outageMs);
+      await lab.test.lab.network.setServerLink(source, true);
+    },
+  },
+  {
+    what: 'the room for the images is full on the target',
+    strike: async ({ id, target }) => {
+      const fill =
+        'cat /dev/zero >"/run/pitcrew/moves/$1/filler" 2>/dev/null; sleep 2; rm -f "/run/pitcrew/moves/$1/filler"';
+      await lab.test
+        .server(target)
+        .run(['sh', '-c', `mountpoint -q "/run/pitcrew/moves/$1" || exit 0; ${fill}`, 'sh', id], { mayFail: true });
+    },
+  },
+  {
+    what: 'CRIU does not work on the target for a while',
+    strike: async ({ target }) => {
+      const server = lab.test.server(target);
+      await server.run(['mount', '--bind', '/bin/false', '/usr/sbin/criu']);
+      await sleep(outageMs);
+      await server.run(['umount', '/usr/sbin/criu']);
+    },
+  },
+];
+
+async function moveUnderFault(
+  name: string,
+  fault: Fault,
+): Promise<{ end: MoveEnd; wasCommitted: boolean; afterMs: number }> {
+  const afterMs = Math.round(random.next() * withinMs);
+  let wasCommitted = false;
+  let striking: Promise<void> = Promise.resolve();
+  const { end } = await lab.move(name, {
+    onBegin: (order) => {
+      striking = sleep(afterMs).then(async () => {
+        wasCommitted = order().isCommitted;
+        await fault.strike(order());
+      });
+    },
+  });
+  await striking;
+  return { end, wasCommitted, afterMs };
+}
+
+async function copiesOf(name: string): Promise<number> {
+  const script = 'pgrep -c -x "$1" || true';
+  const counts = await Promise.all(
+    [...lab.test.lab.servers.values()].map(async (server) =>
+      Number((await server.run(['sh', '-c', script, 'sh', name], { mayFail: true })).stdout.trim()),
+    ),
+  );
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+describe('a live move', () => {
+  it.each(faults)(
+    'leaves one copy, its connections and no trace, when $what',
+    { timeout: times * 4 * minuteMs },
+    async (fault) => {
+      const { test } = lab;
+      for (let time = 1; time <= times; time += 1) {
+        test.statefulSet('redis', { containers: [containers.redis] });
+        const pod = await test.ready('redis-0');
+        const client = await test.client({ kind: 'redis', megabytes: 50, writtenMegabytesPerSecond: 5 }, pod);
+        const { end, wasCommitted, afterMs } = await moveUnderFault('redis-0', fault);
+        const text = `${fault.what}, after ${afterMs} ms, ${wasCommitted ? 'committed' : 'before the commit'}: ${JSON.stringify(end)}`;
+        console.log(`  ${text}`);
+        await test.ready('redis-0');
+        await sleep(500);
+        const report = await client.stop();
+        const found = {
+          faults: report.faults,
+          copies: await copiesOf('redis-server'),
+          leftovers: await lab.leftovers(),
+        };
+        expect({ text, ...found }).toEqual({ text, faults: [], copies: 1, leftovers: [] });
+        await test.clear();
+      }
+    },
+  );
+});
