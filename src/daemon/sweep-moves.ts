@@ -1,9 +1,10 @@
-/** Once at the start: what the built-in mover left on servers and in the cluster for moves that no run goes on with. */
+/** Once at the start: what the built-in mover left on servers and in the cluster for moves that are over. Others it only names. */
 import type { RunLog } from '../engine/run-log.ts';
 import { MaintenanceError } from '../errors/maintenance-error.ts';
 import type { CriuMover } from '../movers/criu/criu-mover.ts';
 import type { Journal } from '../ports/journal.ts';
 import type { Logger } from '../ports/logger.ts';
+import type { Move } from '../workflow/move-state.ts';
 
 interface SweepNeeds {
   readonly criu: CriuMover;
@@ -15,8 +16,10 @@ interface SweepNeeds {
 
 export async function sweepMoves({ criu, journal, log, logger, signal }: SweepNeeds): Promise<void> {
   try {
-    const swept = await criu.sweep(() => unfinishedMoves(journal, log), signal);
-    if (swept.length > 0) logger.warn({ moves: swept }, 'leftovers of unknown live moves were taken away');
+    const { removed, unknown } = await criu.sweep(() => movesOf(journal, log), signal);
+    if (removed.length > 0) logger.warn({ moves: removed }, 'leftovers of live moves that are over were taken away');
+    if (unknown.length > 0)
+      logger.warn({ moves: unknown }, 'live moves that this journal does not know are left alone');
   } catch (error) {
     if (signal.aborted) return;
     if (!(error instanceof MaintenanceError)) throw error;
@@ -27,15 +30,17 @@ export async function sweepMoves({ criu, journal, log, logger, signal }: SweepNe
 }
 
 /** Of every run that is in the journal, ended ones too: a halted server may still have a pod on its way. */
-async function unfinishedMoves(journal: Journal, log: RunLog): Promise<ReadonlySet<string>> {
-  const ids = new Set<string>();
+async function movesOf(journal: Journal, log: RunLog): Promise<ReadonlyMap<string, 'over' | 'goingOn'>> {
+  const known = new Map<string, 'over' | 'goingOn'>();
+  const note = ({ id, result }: Move): void => void known.set(id, result ? 'over' : 'goingOn');
   for (const runId of await journal.runIds()) {
     const run = await log.run(runId);
     if (!run) continue;
+    for (const { move } of run.rebalance?.moves ?? []) note(move);
     for (const { name } of run.definition.servers) {
       const { moves } = await log.server(run.definition, name);
-      for (const move of Object.values(moves)) if (!move.result) ids.add(move.id);
+      for (const move of Object.values(moves)) note(move);
     }
   }
-  return ids;
+  return known;
 }

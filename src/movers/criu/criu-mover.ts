@@ -51,6 +51,12 @@ export interface CriuMoverSettings {
   readonly lazyFromBytes: number;
 }
 
+interface Swept {
+  readonly removed: readonly string[];
+  /** Of moves that the journal does not know; left as they are. */
+  readonly unknown: readonly string[];
+}
+
 const settingsDefault: CriuMoverSettings = { lazyFromBytes: 64 * 1_048_576 };
 /** A pod may have less memory than it looks like from outside, but the way back has to end some time. */
 const wayBackMs = 120_000;
@@ -166,10 +172,11 @@ export class CriuMover implements PodMover {
   }
 
   /**
-   * Takes away what moves left that nobody goes on with, for instance because their journal was taken away: policies, keys,
-   * images, markers. `unfinished` is asked after everything was seen, because a move is written down before it leaves anything.
+   * Takes away what moves left that are over: policies, keys, images, markers. `journal` is asked after everything was seen,
+   * because a move is written down before it leaves anything. What the journal does not know is left alone: it may be the
+   * move of another installation, and the only copy of a pod's memory.
    */
-  async sweep(unfinished: () => Promise<ReadonlySet<string>>, signal: AbortSignal): Promise<readonly string[]> {
+  async sweep(journal: () => Promise<ReadonlyMap<string, 'over' | 'goingOn'>>, signal: AbortSignal): Promise<Swept> {
     const { objects, connections, clock } = this.#needs;
     const found = new Map<string, InventoryServer[]>();
     for (const kind of [bindingsKind, policiesKind]) {
@@ -182,13 +189,16 @@ export class CriuMover implements PodMover {
       const look = await this.#looks.look(server, signal);
       for (const id of look.kind === 'seen' ? look.facts.moves : []) found.set(id, [...(found.get(id) ?? []), server]);
     }
-    const known = await unfinished();
-    const orphans = [...found].filter(([id]) => !known.has(id) && !known.has(id.replace(/-back$/, '')));
-    for (const [id, servers] of orphans) {
+    const known = await journal();
+    const stateOf = (id: string): 'over' | 'goingOn' | undefined =>
+      known.get(id) ?? known.get(id.replace(/-back$/, ''));
+    const over = [...found].filter(([id]) => stateOf(id) === 'over');
+    for (const [id, servers] of over) {
       for (const kind of [bindingsKind, policiesKind]) await removeNamed(objects, kind, id, signal);
       for (const server of servers) await cleanServer(connections.shellOf(server), id, server.ssh.user, clock, signal);
     }
-    return orphans.map(([id]) => id);
+    const unknown = [...found.keys()].filter((id) => stateOf(id) === undefined);
+    return { removed: over.map(([id]) => id), unknown };
   }
 
   async #afterCut(order: MoveOrder, passage: Passage, result: CutResult, context: MoveContext): Promise<MoveProgress> {
