@@ -2,7 +2,7 @@
  * Where a pod may run, as far as its spec says so: the filters of the scheduler, as data, and the tests that look at one
  * node alone. Pure. Wishes (`preferred…`, `ScheduleAnyway`) are left out: they never keep a pod from running.
  */
-import { matchesSelector, type LabelSelector } from './scheduling.ts';
+import { matchesSelector, meetsValue, type LabelSelector } from './scheduling.ts';
 import type { NodeView } from './node.ts';
 
 export interface NodeRequirement {
@@ -60,22 +60,10 @@ export const anywhere: PlacementRules = {
 };
 
 function meets({ operator, values }: NodeRequirement, value: string | undefined): boolean {
-  switch (operator) {
-    case 'In':
-      return value !== undefined && values.includes(value);
-    case 'NotIn':
-      return value === undefined || !values.includes(value);
-    case 'Exists':
-      return value !== undefined;
-    case 'DoesNotExist':
-      return value === undefined;
-    case 'Gt':
-    case 'Lt': {
-      const [limit = ''] = values;
-      if (value === undefined || !isInteger(value) || !isInteger(limit)) return false;
-      return operator === 'Gt' ? Number(value) > Number(limit) : Number(value) < Number(limit);
-    }
-  }
+  if (operator !== 'Gt' && operator !== 'Lt') return meetsValue({ operator, values }, value);
+  const [limit = ''] = values;
+  if (value === undefined || !isInteger(value) || !isInteger(limit)) return false;
+  return operator === 'Gt' ? Number(value) > Number(limit) : Number(value) < Number(limit);
 }
 
 function isInteger(text: string): boolean {

@@ -45,13 +45,16 @@ export function isTolerated(taint: Taint, tolerations: readonly Toleration[]): b
   return tolerations.some((toleration) => tolerates(toleration, taint));
 }
 
-function meets(requirement: SelectorRequirement, labels: Readonly<Record<string, string>>): boolean {
-  const value = labels[requirement.key];
-  switch (requirement.operator) {
+/** The four operators that label selectors and node affinity share. */
+export function meetsValue(
+  { operator, values = [] }: Omit<SelectorRequirement, 'key'>,
+  value: string | undefined,
+): boolean {
+  switch (operator) {
     case 'In':
-      return value !== undefined && (requirement.values ?? []).includes(value);
+      return value !== undefined && values.includes(value);
     case 'NotIn':
-      return value === undefined || !(requirement.values ?? []).includes(value);
+      return value === undefined || !values.includes(value);
     case 'Exists':
       return value !== undefined;
     case 'DoesNotExist':
@@ -62,5 +65,8 @@ function meets(requirement: SelectorRequirement, labels: Readonly<Record<string,
 /** An empty selector matches everything, as in policy/v1 and apps/v1. */
 export function matchesSelector(selector: LabelSelector, labels: Readonly<Record<string, string>>): boolean {
   const byLabels = Object.entries(selector.matchLabels ?? {}).every(([key, value]) => labels[key] === value);
-  return byLabels && (selector.matchExpressions ?? []).every((requirement) => meets(requirement, labels));
+  return (
+    byLabels &&
+    (selector.matchExpressions ?? []).every((requirement) => meetsValue(requirement, labels[requirement.key]))
+  );
 }
