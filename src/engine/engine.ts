@@ -5,6 +5,7 @@
 import { InvariantError, MaintenanceError } from '../errors/maintenance-error.ts';
 import type { WakeUp } from '../ports/wake-ups.ts';
 import { RunCoordinator } from './run-coordinator.ts';
+import { Rooms } from './rooms.ts';
 import type { RunState } from '../workflow/run-state.ts';
 import type { RunLog } from './run-log.ts';
 import { ServerWorker } from './server-worker.ts';
@@ -26,6 +27,7 @@ export class Engine {
   readonly #options: EngineOptions;
   readonly #worker: ServerWorker;
   readonly #coordinator: RunCoordinator;
+  readonly #rooms = new Rooms();
   readonly #stopped = new AbortController();
   /** Servers that this daemon has its hands on. */
   readonly #inHand = new Set<string>();
@@ -39,8 +41,10 @@ export class Engine {
     this.#world = world;
     this.#log = log;
     this.#options = options;
-    this.#worker = new ServerWorker(world, log);
-    this.#coordinator = new RunCoordinator(world, log, (runId, server) => this.#inHand.has(`${runId}/${server}`));
+    this.#worker = new ServerWorker(world, log, this.#rooms);
+    this.#coordinator = new RunCoordinator(world, log, this.#rooms, (runId, server) =>
+      this.#inHand.has(`${runId}/${server}`),
+    );
   }
 
   async start(): Promise<void> {
@@ -142,6 +146,7 @@ export class Engine {
       if (this.#broken.has(keyOf(target))) continue;
       try {
         const run = await this.#listenForRun(runId, endedToo);
+        if (this.#log.known(runId)?.ended) this.#rooms.forget(runId);
         if (run && !run.ended) await this.#world.wakeUps.wake(target, 0);
       } catch (error) {
         // A journal that cannot be read must not keep the other runs from going on.

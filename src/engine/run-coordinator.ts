@@ -9,11 +9,12 @@ import { MaintenanceError } from '../errors/maintenance-error.ts';
 import { decideRun, type RunDecision } from '../workflow/decide-run.ts';
 import type { RunEvent } from '../workflow/events.ts';
 import { activeServers, type RunState } from '../workflow/run-state.ts';
-import { capacityOf, downServers } from './availability.ts';
+import { downServers } from './availability.ts';
 import { coordinatorSite, type EngineWorld } from './world.ts';
 import { closePowerByHand } from './power-by-hand.ts';
 import { pendingChanges, type PendingChange } from './pending.ts';
 import { Rebalancer } from './rebalancer.ts';
+import type { Rooms } from './rooms.ts';
 import type { RunLog } from './run-log.ts';
 
 /** How soon a power request by hand is looked at again, while somebody has the server. */
@@ -22,13 +23,15 @@ const powerLookMs = 10_000;
 export class RunCoordinator {
   readonly #world: EngineWorld;
   readonly #log: RunLog;
+  readonly #rooms: Rooms;
   readonly #rebalancer: Rebalancer;
   readonly #isInHand: (runId: string, server: string) => boolean;
 
   /** `isInHand`: this daemon is at work on that server already, so it need not be woken. */
-  constructor(world: EngineWorld, log: RunLog, isInHand: (runId: string, server: string) => boolean) {
+  constructor(world: EngineWorld, log: RunLog, rooms: Rooms, isInHand: (runId: string, server: string) => boolean) {
     this.#world = world;
     this.#log = log;
+    this.#rooms = rooms;
     this.#rebalancer = new Rebalancer(world, log);
     this.#isInHand = isInHand;
   }
@@ -88,7 +91,7 @@ export class RunCoordinator {
     const nowMs = this.#world.clock.nowMs();
     const view = await this.#world.cluster.view(signal);
     const down = downServers(run.definition, view.nodes);
-    const decided = decideRun(run, { nowMs, down, refuses: capacityOf(run, view) });
+    const decided = decideRun(run, { nowMs, down, refuses: this.#rooms.refusalsOf(run, view) });
     const decision = decided.rebalancing ? await this.#rebalancer.take({ run, view, lease, signal }) : decided;
     // Before the events are written: nobody looks after a run any more once its end is in the journal.
     const isOver = decision.events.some((event) => event.kind === 'runEnded');

@@ -15,10 +15,11 @@ import type { ServerState } from '../workflow/server-state.ts';
 import { windowHold } from '../workflow/window.ts';
 import { advanceStep, undoStep } from '../steps/steps.ts';
 import type { StepContext } from '../steps/step.ts';
-import { budgetHold, capacityHold, downServers } from './availability.ts';
+import { budgetHold, downServers } from './availability.ts';
 import { admitMove } from './move-admission.ts';
 import { NodeLeaseKeeper } from './node-lease-keeper.ts';
 import { coordinatorSite, type EngineWorld } from './world.ts';
+import type { Rooms } from './rooms.ts';
 import type { RunLog } from './run-log.ts';
 
 /** Waits shorter than this are sat out with the lease in hand; longer ones give lease and worker free. */
@@ -32,10 +33,12 @@ const again: Round = { kind: 'again', inMs: 0 };
 export class ServerWorker {
   readonly #world: EngineWorld;
   readonly #log: RunLog;
+  readonly #rooms: Rooms;
 
-  constructor(world: EngineWorld, log: RunLog) {
+  constructor(world: EngineWorld, log: RunLog, rooms: Rooms) {
     this.#world = world;
     this.#log = log;
+    this.#rooms = rooms;
   }
 
   /** One wake-up. Lost, late and doubled ones do no harm: the lease lets one in, and the journal says where it is. */
@@ -63,7 +66,15 @@ export class ServerWorker {
       const server = run?.definition.servers.find((candidate) => candidate.name === target.server);
       if (!run || !server) return { kind: 'leave' };
       const state = await this.#log.server(run.definition, target.server);
-      const visit = new Visit(this.#world, this.#log, { run, server, state, lease, nodeLease, signal });
+      const visit = new Visit(this.#world, this.#log, {
+        run,
+        server,
+        state,
+        lease,
+        nodeLease,
+        rooms: this.#rooms,
+        signal,
+      });
       const round = await visit.round();
       if (round.kind === 'leave') return round;
       if (round.inMs > inPlaceMs) return { kind: 'leave', wakeInMs: round.inMs };
@@ -78,6 +89,7 @@ interface VisitInput {
   readonly state: ServerState;
   readonly lease: Lease;
   readonly nodeLease: NodeLeaseKeeper;
+  readonly rooms: Rooms;
   readonly signal: AbortSignal;
 }
 
@@ -227,7 +239,7 @@ class Visit {
   }
 
   #context(): StepContext {
-    const { run, server, signal } = this.#input;
+    const { run, server, rooms, signal } = this.#input;
     const { cluster, connections, movers, clock, logger, journal } = this.#world;
     const latest = (): ServerState => this.#state;
     return {
@@ -251,12 +263,12 @@ class Visit {
       },
       guard: () => this.#guard(),
       admitMove: (work) => admitMove(this.#world, this.#log, work),
-      room: async () => capacityHold(run, server.name, await cluster.view(signal)),
+      room: async () => rooms.holdOf(run, server.name, await cluster.view(signal)),
     };
   }
 
   async #guard(): Promise<Hold | undefined> {
-    const { run, server, signal } = this.#input;
+    const { run, server, rooms, signal } = this.#input;
     signal.throwIfAborted();
     const now = (await this.#log.run(run.definition.runId)) ?? run;
     if (now.pausedBy !== undefined) return { kind: 'paused', by: now.pausedBy };
@@ -268,6 +280,6 @@ class Visit {
     const shut = windowHold(now.definition, server, this.#world.clock.nowMs(), this.#state.startedMs);
     if (hasStarted) return undefined;
     const budget = budgetHold(now, server.name, downServers(now.definition, view.nodes));
-    return shut?.hold ?? budget ?? capacityHold(now, server.name, view);
+    return shut?.hold ?? budget ?? rooms.holdOf(now, server.name, view);
   }
 }

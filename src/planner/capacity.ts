@@ -24,31 +24,47 @@ export interface CapacityInput {
 const nobody: ReadonlySet<string> = new Set();
 
 export class Capacity {
-  readonly #controlPlane: ControlPlane;
+  readonly #servers: CapacityInput['servers'];
   readonly #nodeOf: ReadonlyMap<string, string>;
   readonly #fit: Fit;
+  #seen: Pick<CapacityInput, 'view' | 'ended'>;
+  #controlPlane: ControlPlane;
   /** Nodes that the model has emptied. */
   readonly #out = new Set<string>();
   /** Why a node that is being emptied cannot be. */
   readonly #stuck = new Map<string, string>();
-  readonly #stuckFirst: ReadonlyMap<string, string>;
-  readonly #begin: Mark;
+  #stuckFirst: ReadonlyMap<string, string> = new Map();
+  #begin: Mark;
   #moves = new Map<string, readonly Move[]>();
 
   constructor({ view, servers, ended, evacuation }: CapacityInput) {
+    this.#servers = servers;
+    this.#seen = { view, ended };
     this.#controlPlane = new ControlPlane(view);
     this.#nodeOf = new Map(servers.map(({ name, node }) => [name, node]));
     this.#fit = new Fit({
       view,
       // A pod that may not be moved at all holds its server up by itself; it needs no place elsewhere.
       leaves: (pod) => judgePod(pod, [], evacuation).kind === 'moves',
-      later: new Set(servers.filter(({ name }) => !ended.has(name)).map(({ node }) => node)),
+      later: this.#laterThan(ended),
     });
-    // Being emptied now, by whichever run: what is still there is going to need room.
-    const begun = view.nodes.filter(({ cordon }) => cordon.kind === 'ours').map(({ name }) => name);
-    for (const node of begun.sort()) this.#reserve(node);
-    this.#stuckFirst = new Map(this.#stuck);
-    this.#begin = this.#fit.mark();
+    this.#begin = this.#reserveBegun(view);
+  }
+
+  /** As if it was made of this view, and nobody asked yet; `false`: it cannot be, and another one has to be made. */
+  follow({ view, ended }: Pick<CapacityInput, 'view' | 'ended'>): boolean {
+    if (view === this.#seen.view && isSameSet(ended, this.#seen.ended)) {
+      this.reset();
+      return true;
+    }
+    this.#seen = { view, ended };
+    if (!this.#fit.follow({ view, later: this.#laterThan(ended) })) return false;
+    this.#controlPlane = new ControlPlane(view);
+    this.#out.clear();
+    this.#stuck.clear();
+    this.#moves = new Map();
+    this.#begin = this.#reserveBegun(view);
+    return true;
   }
 
   /** Where the pods of each server went that was asked about since the beginning, or the last reset. */
@@ -118,9 +134,25 @@ export class Capacity {
     }
   }
 
+  #laterThan(ended: ReadonlySet<string>): Set<string> {
+    return new Set(this.#servers.filter(({ name }) => !ended.has(name)).map(({ node }) => node));
+  }
+
+  /** Being emptied now, by whichever run: what is still there is going to need room. */
+  #reserveBegun({ nodes }: ClusterView): Mark {
+    const begun = nodes.filter(({ cordon }) => cordon.kind === 'ours').map(({ name }) => name);
+    for (const node of begun.sort()) this.#reserve(node);
+    this.#stuckFirst = new Map(this.#stuck);
+    return this.#fit.mark();
+  }
+
   /** Cordoned by a run: it is being emptied, whether or not there is room. */
   #reserve(node: string): void {
     const because = this.#fit.emptyAsFarAsPossible(node);
     if (because !== undefined) this.#stuck.set(node, because);
   }
+}
+
+function isSameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  return a.size === b.size && a.isSubsetOf(b);
 }

@@ -5,11 +5,12 @@
 import { isWantedNode, matchesNodeTerms, matchesPodTerm } from '../cluster/placement.ts';
 import type { NodeTerm, PlacementRules, PodTerm, SpreadRule } from '../cluster/placement.ts';
 import type { PodView } from '../cluster/pod.ts';
-import { isTolerated, matchesSelector, type LabelSelector, type Taint } from '../cluster/scheduling.ts';
+import { isTolerated, matchesSelector, type LabelSelector } from '../cluster/scheduling.ts';
 import type { ClusterView } from '../cluster/view.ts';
+import { FitClaims } from './fit-claims.ts';
 import { DomainCount, SpreadCount, type Count } from './fit-counts.ts';
-import { claimKeysOf, claimsInOrder, keyOfPod, numberOf, ruleKey } from './fit-keys.ts';
-import type { FitNodes } from './fit-nodes.ts';
+import { claimKeysOf, keyOfPod, numberOf, ruleKey } from './fit-keys.ts';
+import { isWall, type FitNodes } from './fit-nodes.ts';
 
 /** Other pods that have to be near; where there are none at all, the first of them may be anywhere. */
 interface Together {
@@ -37,17 +38,6 @@ export interface PodClass {
   readonly spread: readonly Spread[];
   /** One more or less with every pod that comes or goes. */
   readonly counted: readonly Count[];
-}
-
-/** What the state of a node says is kept elsewhere: an open node has none of these taints, whatever it had before. */
-const passingTaints: ReadonlySet<string> = new Set([
-  'node.kubernetes.io/unschedulable',
-  'node.kubernetes.io/not-ready',
-  'node.kubernetes.io/unreachable',
-]);
-
-function isWall({ key, effect }: Taint): boolean {
-  return effect !== 'PreferNoSchedule' && !passingTaints.has(key);
 }
 
 /** Taints, selector and node affinity: what one node allows regardless of what runs there. Looked at once per node. */
@@ -122,6 +112,9 @@ interface KnownSpread {
   readonly count: SpreadCount;
 }
 
+/** Templates come and go; a model that has seen so many is better made anew. */
+const classesMax = 20_000;
+
 export class FitClasses {
   readonly #nodes: FitNodes;
   readonly #byKey = new Map<string, PodClass>();
@@ -135,21 +128,24 @@ export class FitClasses {
   readonly #honouring: SpreadCount[] = [];
   /** Labels that any selector asks for: all others make no difference. */
   readonly #labels: readonly string[];
+  /** Every rule that any pod had in the beginning, by its key. */
+  readonly #rules: ReadonlySet<string>;
   readonly #volumes: ReadonlyMap<string, readonly NodeTerm[]>;
-  readonly #claims: ReadonlyMap<string, { volume: string; shared: DomainCount | undefined }>;
+  readonly #claims: FitClaims;
   readonly #namespaceLabels: ReadonlyMap<string, Readonly<Record<string, string>>>;
 
-  /** `pods`: all that may ever be placed, so that every rule is known before the first pod is counted. */
+  /** `pods`: those that have to be placed, so that every rule is known before the first pod is counted. */
   constructor(nodes: FitNodes, view: Omit<ClusterView, 'budgets' | 'nodes'>) {
     this.#nodes = nodes;
     this.#namespaceLabels = new Map(view.namespaces.map(({ name, labels }) => [name, labels]));
     this.#volumes = new Map(view.volumes.flatMap(({ name, nodeTerms }) => (nodeTerms ? [[name, nodeTerms]] : [])));
-    this.#claims = claimsOf(view, nodes);
+    this.#claims = new FitClaims(nodes, view.claims);
     const firsts = new Map<string, PodView>();
     for (const pod of view.pods) {
-      const { apart, together, spread } = pod.placement;
-      if (apart.length + together.length + spread.length > 0) firsts.set(ruleKey(pod), pod);
+      this.#claims.add(pod);
+      if (hasRules(pod)) firsts.set(ruleKey(pod), pod);
     }
+    this.#rules = new Set(firsts.keys());
     this.#labels = labelsOf([...firsts.values()].map(({ placement }) => placement));
     for (const pod of firsts.values()) for (const term of pod.placement.apart) this.#apartOf(term, pod.namespace);
     for (const pod of firsts.values()) {
@@ -165,6 +161,17 @@ export class FitClasses {
     const made = this.#make(pod);
     this.#byKey.set(key, made);
     return made;
+  }
+
+  /** One more pod; `false`: it brings a rule that the classes were not made for. */
+  admit(pod: PodView): boolean {
+    const isKnown = !hasRules(pod) || this.#rules.has(ruleKey(pod));
+    return isKnown && this.#byKey.size <= classesMax && this.#claims.add(pod);
+  }
+
+  /** One pod less; `false`: the classes of others are not what they were. */
+  dismiss(pod: PodView): boolean {
+    return this.#claims.remove(pod);
   }
 
   /** After a node was opened or closed. */
@@ -214,7 +221,9 @@ export class FitClasses {
       reach: reached.length > 0 ? new Reach(this.#nodes, reached) : undefined,
       hostPorts: placement.hostPorts,
       apart: own.map(({ term, meant }) => ({ term, count: meant })),
-      repelledBy: meaning.flatMap(({ term, holders }) => (holders ? [{ term, count: holders }] : [])),
+      repelledBy: meaning
+        .flatMap(({ term, holders }) => (holders ? [{ term, count: holders }] : []))
+        .sort((a, b) => (a.term.topologyKey < b.term.topologyKey ? -1 : 1)),
       together: [...together, ...shared.map((count) => ({ count, countsItself: true }))],
       spread,
       counted: [
@@ -282,23 +291,8 @@ export class FitClasses {
   }
 }
 
-/** Claims that pods use; those of volumes on one node at a time that several pods use keep these pods together. */
-function claimsOf(
-  { claims, pods }: Pick<ClusterView, 'claims' | 'pods'>,
-  nodes: FitNodes,
-): Map<string, { volume: string; shared: DomainCount | undefined }> {
-  const known = claimsInOrder(claims);
-  const used = new Map<string, { volume: string; shared: DomainCount | undefined }>();
-  for (const pod of pods) {
-    for (const key of claimKeysOf(pod)) {
-      const claim = known.get(key);
-      if (!claim) continue;
-      const before = used.get(key);
-      if (!before) used.set(key, { volume: claim.volume, shared: undefined });
-      else if (claim.isOnOneNode) before.shared ??= new DomainCount(nodes.each);
-    }
-  }
-  return used;
+function hasRules({ placement: { apart, together, spread } }: PodView): boolean {
+  return apart.length + together.length + spread.length > 0;
 }
 
 function addTo<T>(lists: Map<string, T[]>, name: string, item: T): void {

@@ -4,6 +4,7 @@
  * It keeps numbers and decides nothing. Nodes are known by their place in the order of their names.
  */
 import type { NodeView } from '../cluster/node.ts';
+import type { Taint } from '../cluster/scheduling.ts';
 
 /** The domain of each node under one label; `-1` where a node does not have the label. */
 export interface Topology {
@@ -12,30 +13,47 @@ export interface Topology {
   readonly domains: number;
 }
 
-/** Some of the nodes, in an order that only depends on what was put in and taken out. */
-export class NodeSet {
+/** Some of the nodes, in their order: which they are is all that it depends on, and not how they came in. */
+class NodeSet {
   readonly members: number[] = [];
-  readonly #placeOf = new Map<number, number>();
 
   add(node: number): void {
-    if (this.#placeOf.has(node)) return;
-    this.#placeOf.set(node, this.members.length);
-    this.members.push(node);
+    const place = this.#placeOf(node);
+    if (this.members[place] !== node) this.members.splice(place, 0, node);
   }
 
   delete(node: number): void {
-    const place = this.#placeOf.get(node);
-    if (place === undefined) return;
-    const last = this.members.pop();
-    this.#placeOf.delete(node);
-    if (last === undefined || last === node) return;
-    this.members[place] = last;
-    this.#placeOf.set(last, place);
+    const place = this.#placeOf(node);
+    if (this.members[place] === node) this.members.splice(place, 1);
+  }
+
+  /** Where it is, or would have to be. */
+  #placeOf(node: number): number {
+    let from = 0;
+    let to = this.members.length;
+    while (from < to) {
+      const middle = (from + to) >> 1;
+      if ((this.members[middle] ?? 0) < node) from = middle + 1;
+      else to = middle;
+    }
+    return from;
   }
 }
 
+/** What the state of a node says is kept elsewhere: an open node has none of these taints, whatever it had before. */
+const passingTaints: ReadonlySet<string> = new Set([
+  'node.kubernetes.io/unschedulable',
+  'node.kubernetes.io/not-ready',
+  'node.kubernetes.io/unreachable',
+]);
+
+/** Keeps pods off that do not tolerate it, for longer than the node is closed. */
+export function isWall({ key, effect }: Taint): boolean {
+  return effect !== 'PreferNoSchedule' && !passingTaints.has(key);
+}
+
 export class FitNodes {
-  readonly views: readonly NodeView[];
+  #views: readonly NodeView[];
   readonly cpuFree: Float64Array;
   readonly memoryFree: Float64Array;
   readonly podsFree: Float64Array;
@@ -56,22 +74,44 @@ export class FitNodes {
   readonly each: Topology;
 
   constructor(nodes: readonly NodeView[]) {
-    this.views = [...nodes].sort((a, b) => (a.name < b.name ? -1 : 1));
+    this.#views = sorted(nodes);
     this.#byName = new Map(this.views.map((node, index) => [node.name, index]));
     this.cpuFree = Float64Array.from(this.views, ({ allocatable }) => allocatable.cpuMillis);
     this.memoryFree = Float64Array.from(this.views, ({ allocatable }) => allocatable.memoryBytes);
     this.podsFree = Float64Array.from(this.views, ({ allocatable }) => allocatable.pods);
     this.cpuShare = Float64Array.from(this.cpuFree, (all) => 1 / Math.max(1, all));
     this.memoryShare = Float64Array.from(this.memoryFree, (all) => 1 / Math.max(1, all));
-    this.open = Uint8Array.from(this.views, ({ ready, cordon }) => (ready && cordon.kind === 'none' ? 1 : 0));
-    this.later = Uint8Array.from(this.views, ({ taints }) =>
-      taints.some(({ effect }) => effect === 'PreferNoSchedule') ? 1 : 0,
-    );
+    this.open = new Uint8Array(this.views.length);
+    this.later = new Uint8Array(this.views.length);
     this.each = { key: '', domainOf: Int32Array.from(this.views, (_, index) => index), domains: this.views.length };
+  }
+
+  get views(): readonly NodeView[] {
+    return this.#views;
   }
 
   get count(): number {
     return this.views.length;
+  }
+
+  /** Takes these for what the nodes are now; `false`: they differ in more than in who takes pods, and nothing is changed. */
+  follow(nodes: readonly NodeView[]): boolean {
+    const now = sorted(nodes);
+    const isSame = now.length === this.count && now.every((node, index) => isAlike(node, this.at(index)));
+    if (isSame) this.#views = now;
+    return isSame;
+  }
+
+  /** Each in the state that its view says. Returns whether it changed which ones are open. */
+  begin(later: ReadonlySet<string>): boolean {
+    let isChanged = false;
+    for (const [index, { name, ready, cordon, taints }] of this.#views.entries()) {
+      const open = ready && cordon.kind === 'none' ? 1 : 0;
+      const isLater = later.has(name) || taints.some(({ effect }) => effect === 'PreferNoSchedule');
+      isChanged ||= this.open[index] !== open;
+      this.setState(index, open, isLater ? 1 : 0);
+    }
+    return isChanged;
   }
 
   setState(node: number, open: number, later: number): void {
@@ -118,4 +158,35 @@ export class FitNodes {
     this.#topologies.set(key, made);
     return made;
   }
+}
+
+function sorted(nodes: readonly NodeView[]): NodeView[] {
+  return [...nodes].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** Whether everything that is reckoned up once is the same. */
+function isAlike(a: NodeView, b: NodeView): boolean {
+  if (a === b) return true;
+  const { others, ...plain } = a.allocatable;
+  const { others: othersThere, ...plainThere } = b.allocatable;
+  return (
+    a.name === b.name &&
+    isSameRecord(a.labels, b.labels) &&
+    isSameRecord(plain, plainThere) &&
+    isSameRecord(others, othersThere) &&
+    wallsOf(a) === wallsOf(b)
+  );
+}
+
+function isSameRecord<T>(a: Readonly<Record<string, T>>, b: Readonly<Record<string, T>>): boolean {
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key]);
+}
+
+function wallsOf({ taints }: NodeView): string {
+  return taints
+    .filter(isWall)
+    .map(({ key, value = '', effect }) => `${key}=${value}:${effect}`)
+    .sort()
+    .join();
 }

@@ -11,6 +11,7 @@ import type { ClusterView } from '../cluster/view.ts';
 import { FitClasses, type PodClass } from './fit-classes.ts';
 import { explainNowhere, hindrance } from './fit-filters.ts';
 import { FitNodes } from './fit-nodes.ts';
+import { byWeight, needsPlace, sizeOf, type Piece } from './fit-pieces.ts';
 
 export interface Move {
   readonly pod: PodView;
@@ -37,7 +38,7 @@ const feasibleMax = 16;
 
 /** What a step back has to know: a pod that was moved, or a node whose state was changed. */
 type Done =
-  | { readonly kind: 'moved'; readonly pod: number; readonly from: number }
+  | { readonly kind: 'moved'; readonly piece: Piece; readonly from: number }
   | { readonly kind: 'state'; readonly node: number; readonly open: number; readonly later: number };
 
 export interface Mark {
@@ -49,40 +50,42 @@ export class Fit {
   readonly nodes: FitNodes;
   readonly #classes: FitClasses;
   readonly #leaves: (pod: PodView) => boolean;
-  readonly #pods: readonly PodView[];
-  readonly #class: readonly PodClass[];
-  /** Place of each pod, `-1`: none. */
-  readonly #at: Int32Array;
-  readonly #on: Set<number>[];
+  #view: FitInput['view'];
+  readonly #pieces = new Map<PodView, Piece>();
+  readonly #on: Set<Piece>[];
   readonly #portsOn = new Map<number, string[]>();
   readonly #done: Done[] = [];
-  #indexes: ReadonlyMap<string, number> | undefined;
+  #byUid: ReadonlyMap<string, Piece> | undefined;
   /** Where the next search begins, so that not every pod is tried on the first nodes first. */
   #next = 0;
+  #looks = 0;
 
   constructor({ view, leaves, later }: FitInput) {
     this.nodes = new FitNodes(view.nodes);
     this.#leaves = leaves;
-    // What has ended, or is on its way out, needs no place; its replacement is a pod of its own.
-    const pods = view.pods.filter((pod) => !pod.leaving && pod.phase !== 'Succeeded' && pod.phase !== 'Failed');
-    const weighed = pods.map((pod) => ({ pod, size: sizeOf(pod) })).sort(byWeight);
-    this.#pods = weighed.map(({ pod }) => pod);
-    this.#classes = new FitClasses(this.nodes, { ...view, pods: this.#pods });
-    this.#class = this.#pods.map((pod) => this.#classes.classOf(pod));
-    this.#at = new Int32Array(this.#pods.length).fill(-1);
+    this.#view = view;
+    const pods = view.pods.filter(needsPlace);
+    this.#classes = new FitClasses(this.nodes, { ...view, pods });
     this.#on = Array.from({ length: this.nodes.count }, () => new Set());
-    for (const name of later) this.nodes.later[this.nodes.indexOf(name)] = 1;
-    for (let node = 0; node < this.nodes.count; node += 1) {
-      this.nodes.setState(node, this.nodes.open[node] ?? 0, this.nodes.later[node] ?? 0);
-    }
-    this.#pods.forEach((pod, index) => {
-      const node = this.nodes.indexOf(pod.node);
-      if (node >= 0) this.#put(index, node);
-    });
-    // Those that wait for a place already are going to take what there is, before anything that is moved later.
-    this.#pods.forEach((pod, index) => {
-      if (pod.node === '') this.#place(index);
-    });
+    for (const pod of pods) this.#add(pod);
+    this.#begin(later);
+  }
+
+  /**
+   * From the view that it was made of to a later one, at the price of what is different; what was asked meanwhile is
+   * forgotten. `false`: they differ in more than pods and the state of nodes, or in pods of a new kind. The model is of no
+   * use any more then, and another one has to be made.
+   */
+  follow({ view, later }: Pick<FitInput, 'view' | 'later'>): boolean {
+    const before = this.#view;
+    const isSameGround =
+      view.claims === before.claims && view.volumes === before.volumes && view.namespaces === before.namespaces;
+    this.#takeBack(0);
+    if (!isSameGround || !this.nodes.follow(view.nodes) || !this.#followPods(view.pods)) return false;
+    this.#view = view;
+    this.#byUid = undefined;
+    this.#begin(later);
+    return true;
   }
 
   /** Closes a node and finds a place for everything that has to leave it: all of it, or nothing is changed. */
@@ -110,14 +113,14 @@ export class Fit {
    * otherwise its replacement is placed while it still runs.
    */
   couldRun(pod: PodView, node: string, isGone: boolean): boolean {
-    this.#indexes ??= new Map(this.#pods.map(({ uid }, index) => [uid, index]));
-    const index = this.#indexes.get(pod.uid);
+    this.#byUid ??= new Map([...this.#pieces.values()].map((piece) => [piece.pod.uid, piece]));
+    const piece = this.#byUid.get(pod.uid);
     const target = this.nodes.indexOf(node);
-    if (index === undefined || target < 0 || this.nodes.open[target] !== 1) return false;
-    const from = this.#at[index] ?? -1;
-    if (isGone) this.#put(index, -1);
-    const reason = hindrance(this.nodes, this.#classOf(index), target, this.#portsOn);
-    if (isGone) this.#put(index, from);
+    if (piece === undefined || target < 0 || this.nodes.open[target] !== 1) return false;
+    const from = piece.at;
+    if (isGone) this.#put(piece, -1);
+    const reason = hindrance(this.nodes, piece.one, target, this.#portsOn);
+    if (isGone) this.#put(piece, from);
     return reason === undefined;
   }
 
@@ -141,35 +144,62 @@ export class Fit {
     let stuck: string | undefined;
     if (node < 0) return { moves, stuck };
     this.#setState(node, 0, this.nodes.later[node] ?? 0);
-    // Pods are kept in the order of their weight: the heavy ones find a place first.
-    const leaving = [...(this.#on[node] ?? [])].sort((a, b) => a - b).filter((pod) => this.#leaves(this.#podAt(pod)));
+    const leaving = [...(this.#on[node] ?? [])].filter((piece) => this.#hasToLeave(piece)).sort(byWeight);
     // All are taken off before the first is placed: it must not be kept from its place by those that go with it.
-    for (const pod of leaving) this.#move(pod, -1);
-    for (const pod of leaving) {
-      const to = this.#place(pod);
-      if (to >= 0) moves.push({ pod: this.#podAt(pod), from: name, to: this.nodes.at(to).name });
-      else stuck ??= explainNowhere(this.nodes, this.#classOf(pod), this.#podAt(pod), this.#portsOn);
+    for (const piece of leaving) this.#move(piece, -1);
+    for (const piece of leaving) {
+      const to = this.#place(piece);
+      if (to >= 0) moves.push({ pod: piece.pod, from: name, to: this.nodes.at(to).name });
+      else stuck ??= explainNowhere(this.nodes, piece.one, piece.pod, this.#portsOn);
       if (to < 0 && allOrNothing) break;
     }
     return { moves, stuck };
   }
 
-  #podAt(index: number): PodView {
-    const pod = this.#pods[index];
-    if (!pod) throw new RangeError(`no pod ${index}`);
-    return pod;
+  #add(pod: PodView): void {
+    const one = this.#classes.classOf(pod);
+    const piece: Piece = { pod, size: sizeOf(pod), one, at: -1, leaves: undefined, seen: this.#looks };
+    this.#pieces.set(pod, piece);
+    this.#put(piece, this.nodes.indexOf(pod.node));
   }
 
-  #classOf(index: number): PodClass {
-    const found = this.#class[index];
-    if (!found) throw new RangeError(`no pod ${index}`);
-    return found;
+  /** Views are values: one that is there again is the same pod, just as it was. */
+  #followPods(pods: readonly PodView[]): boolean {
+    this.#looks += 1;
+    const fresh: PodView[] = [];
+    for (const pod of pods) {
+      const known = this.#pieces.get(pod);
+      if (known) known.seen = this.#looks;
+      else if (needsPlace(pod)) fresh.push(pod);
+    }
+    for (const piece of this.#pieces.values()) {
+      if (piece.seen === this.#looks) continue;
+      this.#put(piece, -1);
+      this.#pieces.delete(piece.pod);
+      if (!this.#classes.dismiss(piece.pod)) return false;
+    }
+    if (!fresh.every((pod) => this.#classes.admit(pod))) return false;
+    for (const pod of fresh) this.#add(pod);
+    return true;
+  }
+
+  /** Everything that is bound has its place by now. Those that wait for one take what there is, before anything is moved. */
+  #begin(later: ReadonlySet<string>): void {
+    this.#next = 0;
+    if (this.nodes.begin(later)) this.#classes.noteStates();
+    const waiting = this.#view.pods.flatMap((pod) => (pod.node === '' ? (this.#pieces.get(pod) ?? []) : []));
+    for (const piece of waiting.sort(byWeight)) this.#place(piece);
+  }
+
+  #hasToLeave(piece: Piece): boolean {
+    piece.leaves ??= this.#leaves(piece.pod);
+    return piece.leaves;
   }
 
   /** Returns the node, or `-1` where there is none. */
-  #place(pod: number): number {
-    const node = this.#choose(this.#classOf(pod));
-    if (node >= 0) this.#move(pod, node);
+  #place(piece: Piece): number {
+    const node = this.#choose(piece.one);
+    if (node >= 0) this.#move(piece, node);
     return node;
   }
 
@@ -205,29 +235,29 @@ export class Fit {
     return Math.max(0, cpu) + Math.max(0, memory);
   }
 
-  #move(pod: number, to: number): void {
-    this.#done.push({ kind: 'moved', pod, from: this.#at[pod] ?? -1 });
-    this.#put(pod, to);
+  #move(piece: Piece, to: number): void {
+    this.#done.push({ kind: 'moved', piece, from: piece.at });
+    this.#put(piece, to);
   }
 
-  #put(pod: number, to: number): void {
-    const from = this.#at[pod] ?? -1;
+  #put(piece: Piece, to: number): void {
+    const from = piece.at;
     if (from === to) return;
-    if (from >= 0) this.#count(pod, from, -1);
-    this.#at[pod] = to;
-    if (to >= 0) this.#count(pod, to, 1);
+    if (from >= 0) this.#count(piece, from, -1);
+    piece.at = to;
+    if (to >= 0) this.#count(piece, to, 1);
   }
 
-  #count(pod: number, node: number, change: 1 | -1): void {
+  #count(piece: Piece, node: number, change: 1 | -1): void {
     const { cpuFree, memoryFree, podsFree } = this.nodes;
-    const { sample, others, counted, hostPorts } = this.#classOf(pod);
+    const { sample, others, counted, hostPorts } = piece.one;
     cpuFree[node] = (cpuFree[node] ?? 0) - change * sample.requests.cpuMillis;
     memoryFree[node] = (memoryFree[node] ?? 0) - change * sample.requests.memoryBytes;
     podsFree[node] = (podsFree[node] ?? 0) - change;
     for (const { free, amount } of others) free[node] = (free[node] ?? 0) - change * amount;
     for (const count of counted) count.add(node, change);
-    if (change === 1) this.#on[node]?.add(pod);
-    else this.#on[node]?.delete(pod);
+    if (change === 1) this.#on[node]?.add(piece);
+    else this.#on[node]?.delete(piece);
     if (hostPorts.length > 0) this.#countPorts(hostPorts, node, change);
   }
 
@@ -250,28 +280,10 @@ export class Fit {
   #takeBack(mark: number): void {
     while (this.#done.length > mark) {
       const last = this.#done.pop();
-      if (last?.kind === 'moved') this.#put(last.pod, last.from);
+      if (last?.kind === 'moved') this.#put(last.piece, last.from);
       if (last?.kind !== 'state') continue;
       this.nodes.setState(last.node, last.open, last.later);
       this.#classes.noteStates();
     }
   }
-}
-
-interface Weighed {
-  readonly pod: PodView;
-  readonly size: number;
-}
-
-/** High priority first, then large before small, then by name: the same order for the same pods. */
-function byWeight({ pod: a, size }: Weighed, { pod: b, size: other }: Weighed): number {
-  if (a.priority !== b.priority) return b.priority - a.priority;
-  if (size !== other) return other - size;
-  if (a.namespace !== b.namespace) return a.namespace < b.namespace ? -1 : 1;
-  return a.name < b.name ? -1 : 1;
-}
-
-/** One core weighs as much as 4 GiB, about what servers have of both. */
-function sizeOf({ requests }: PodView): number {
-  return requests.cpuMillis * 4.3e6 + requests.memoryBytes;
 }
