@@ -149,6 +149,7 @@ ServerAliveCountMax 4
     'bin/criu': nodeFile('source-criu.sh'),
     'source/runc': nodeFile('source-runc.sh'),
     ssh_config: config,
+    'criu.conf': 'network-lock skip\n',
   });
   return `${assignments({ moveId })}umask 077
 cd ${quoted(move)} || exit 1

@@ -19,4 +19,6 @@ if [ ! -e "$move/locked" ]; then
   # Beside the dump: nothing changes any more. Not as a child of what becomes CRIU, which waits for its own only.
   ( bash "$move/pack" "$move" </dev/null >>"$move/log" 2>&1 9>&- & )
 fi
-exec "$PITCREW_CRIU" "$@"
+# The network is shut already, for all of the pod at once, so CRIU need not shut it for each connection; the restore goes by
+# what is written down here.
+CRIU_CONFIG_FILE=$move/criu.conf exec "$PITCREW_CRIU" "$@"
