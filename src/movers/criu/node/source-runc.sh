@@ -1,7 +1,7 @@
 # On the source, in place of runc for the containers of a pod that is being moved: the kubelet wants them gone, because
 # the pod's object is, but they serve on. Signals and hooks are swallowed until the move lets go of the container.
 move=$(readlink -f "${0%/*}/..")
-[ -e "$move/released" ] && exec runc "$@"
+if [ -e "$move/released" ] || [ -e "$move/settled" ]; then exec runc "$@"; fi
 command= pidFile= before=
 for word do
   [ "$before" = --pid-file ] && pidFile=$word
