@@ -42,7 +42,7 @@ import { createLogger } from '../telemetry/logger.ts';
 import { redactor } from '../telemetry/redaction.ts';
 import { RealConnections } from './connections.ts';
 import { openDocuments, reportDocuments } from './documents.ts';
-import { sweepMoves } from './sweep-moves.ts';
+import { keepSweeping } from './sweep-moves.ts';
 import { Teardown } from './teardown.ts';
 
 export interface DaemonOptions {
@@ -156,8 +156,12 @@ async function compose({ options, signal, logger, secrets, address, token, teard
   }
   await reportDocuments(documents, logger);
   // Beside everything else: servers that do not answer must not keep the daemon from going on with its runs.
-  const sweeping = sweepMoves({ criu, journal, log, logger, signal });
-  teardown.add('sweep', () => sweeping);
+  const swept = new AbortController();
+  const sweeping = keepSweeping({ criu, journal, log, logger, clock, signal: AbortSignal.any([signal, swept.signal]) });
+  teardown.add('sweep', () => {
+    swept.abort();
+    return sweeping;
+  });
   const engine = new Engine(world, log, { sites: options.sites, sweepMs });
   await engine.start();
   teardown.add('engine', () => engine.stop());

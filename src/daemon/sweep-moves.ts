@@ -1,7 +1,11 @@
-/** Once at the start: what the built-in mover left on servers and in the cluster for moves that are over. Others it only names. */
+/**
+ * At the start and from time to time: what the built-in mover left on servers and in the cluster for moves that are over, for
+ * example on a server that was down when its move ended. Others it only names.
+ */
 import type { RunLog } from '../engine/run-log.ts';
 import { MaintenanceError } from '../errors/maintenance-error.ts';
 import type { CriuMover } from '../movers/criu/criu-mover.ts';
+import type { Clock } from '../ports/clock.ts';
 import type { Journal } from '../ports/journal.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Move } from '../workflow/move-state.ts';
@@ -14,7 +18,19 @@ interface SweepNeeds {
   readonly signal: AbortSignal;
 }
 
-export async function sweepMoves({ criu, journal, log, logger, signal }: SweepNeeds): Promise<void> {
+/** A look at every server that takes part; what is left does no harm meanwhile, but for a pod that waits for it. */
+const everyMs = 300_000;
+
+/** Until the signal. */
+export async function keepSweeping(needs: SweepNeeds & { readonly clock: Clock }): Promise<void> {
+  const { clock, signal } = needs;
+  while (!signal.aborted) {
+    await sweepMoves(needs);
+    await clock.sleep(everyMs, signal).catch(() => undefined);
+  }
+}
+
+async function sweepMoves({ criu, journal, log, logger, signal }: SweepNeeds): Promise<void> {
   try {
     const { removed, unknown } = await criu.sweep(() => movesOf(journal, log), signal);
     if (removed.length > 0) logger.warn({ moves: removed }, 'leftovers of live moves that are over were taken away');

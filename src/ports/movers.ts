@@ -85,8 +85,8 @@ export type MoveProgress =
    * the move needs the source any more.
    */
   | { readonly kind: 'done'; readonly evidence: MoveEvidence; readonly because?: string | undefined }
-  /** The source runs on as if nothing had happened. */
-  | { readonly kind: 'rolledBack'; readonly because: string }
+  /** The source runs on as if nothing had happened; under another uid where its object had to be made anew. */
+  | { readonly kind: 'rolledBack'; readonly because: string; readonly uid?: string | undefined }
   /** Did not work, and the source may be gone; this mover is not tried again with this pod. */
   | { readonly kind: 'failed'; readonly because: string };
 

@@ -13,7 +13,7 @@ import type { ClusterView } from '../ports/cluster.ts';
 import type { MoverName, PodMover } from '../ports/movers.ts';
 import { limitsOf } from '../spec/plan.ts';
 import type { Hold } from '../workflow/hold.ts';
-import type { Move } from '../workflow/move-state.ts';
+import { triesWith, type Try } from '../workflow/move-state.ts';
 import { unfinishedMoves, type Chosen } from './moves.ts';
 import type { StepContext } from './step.ts';
 import { isLiveMover, moversFor, type ReadyMover } from './ways.ts';
@@ -58,9 +58,9 @@ export async function takeTurn(choice: Choice, begin: (chosen: Chosen) => Promis
 
 /** The one that would move it, if only there is a node for it. */
 function likelyMover({ context, ready, view, pod, verdict }: Choice): PodMover | undefined {
-  const before = context.state.moves[pod.uid];
+  const tries = triesWith(context.state.moves, pod.uid);
   const names = verdict.kind === 'moves' ? verdict.ways.flatMap((way) => moversFor(way, pod)) : [];
-  const movers = names.flatMap((name) => (hasFailed(before, name) ? [] : (ready.get(name)?.mover ?? [])));
+  const movers = names.flatMap((name) => (hasFailed(tries, name) ? [] : (ready.get(name)?.mover ?? [])));
   return movers.find((mover) => mover.assess(pod, view).kind === 'able');
 }
 
@@ -85,20 +85,20 @@ function wait(pod: PodView, text: string): Hold {
 
 function chooseMove(choice: Choice): Chosen | Hold {
   const { context, view, ready, pod, verdict } = choice;
-  const before = context.state.moves[pod.uid];
+  const tries = triesWith(context.state.moves, pod.uid);
   const names = verdict.kind === 'moves' ? verdict.ways.flatMap((way) => moversFor(way, pod)) : [];
   for (const name of names) {
     const mover = ready.get(name)?.mover;
-    if (!mover || hasFailed(before, name)) continue;
+    if (!mover || hasFailed(tries, name)) continue;
     const chosen = isLiveMover(name) ? toNode(choice, mover) : anywhere(view, mover, pod);
     if (chosen) return chosen;
   }
-  const reason = before?.because || 'no way to move it is left';
+  const reason = context.state.moves[pod.uid]?.because || 'no way to move it is left';
   return { kind: 'blocked', by: `${podKey(pod)}: ${reason}` };
 }
 
-function hasFailed(before: Move | undefined, name: MoverName): boolean {
-  const tries = before?.tries.filter(({ mover }) => mover === name) ?? [];
+function hasFailed(all: readonly Try[], name: MoverName): boolean {
+  const tries = all.filter(({ mover }) => mover === name);
   const isOver = tries.some(({ result }) => result === 'failed');
   return isOver || tries.length >= (isLiveMover(name) ? liveTries : 1);
 }
@@ -112,7 +112,7 @@ function anywhere(view: ClusterView, mover: PodMover, pod: PodView): Chosen | un
 function toNode(choice: Choice, mover: PodMover): Chosen | Hold | undefined {
   const { context, view, pod, ready, underWay = [] } = choice;
   const limits = limitsOf(context.definition.evacuation);
-  const tried = context.state.moves[pod.uid]?.tries.map(({ target }) => target) ?? [];
+  const tried = triesWith(context.state.moves, pod.uid).map(({ target }) => target);
   let full: string | undefined;
   for (const { name } of rankTargets(pod, view, arrivingAt(context, view))) {
     if (tried.includes(name)) continue;

@@ -113,9 +113,14 @@ async function recordProgress(context: MovesContext, move: Move, progress: MoveP
       await context.record({ kind: 'moveFinished', pod, result: 'done', because, evidence });
       return undefined;
     }
-    case 'rolledBack':
+    case 'rolledBack': {
+      const { because, uid } = progress;
+      const evidence = uid === undefined ? undefined : { kept: move.promise, uid, node: context.server.node };
+      await context.record({ kind: 'moveFinished', pod, result: 'rolledBack', because, evidence });
+      return undefined;
+    }
     case 'failed':
-      await context.record({ kind: 'moveFinished', pod, result: progress.kind, because: progress.because });
+      await context.record({ kind: 'moveFinished', pod, result: 'failed', because: progress.because });
       return undefined;
     default:
       return unreachable(progress);

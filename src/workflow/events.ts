@@ -52,7 +52,7 @@ const moveChanges = [
     pod: Pod,
     result: z.enum(['done', 'rolledBack', 'failed']),
     because: z.string(),
-    /** Of a move that is done: what the pod kept, and where it is now as far as is known. */
+    /** What the pod kept, and where it is now as far as is known: of a move that is done, or that had to make it anew. */
     evidence: z
       .object({
         kept: z.string(),

@@ -35,26 +35,37 @@ export interface Move {
   /** What it has really kept, and where it is now, of a move that is done. */
   readonly kept?: string | undefined;
   readonly node?: string | undefined;
-  /** The pod that it is now. */
+  /** The pod that it is now, also where it is back on its server under another uid. */
   readonly newUid?: string | undefined;
   readonly freezeMs?: number | undefined;
   /** Tries with this pod in this run that did not work out, oldest first. */
   readonly tries: readonly Try[];
 }
 
-interface Try {
+export interface Try {
   readonly mover: string;
   readonly target: string;
   readonly result: 'rolledBack' | 'failed';
 }
 
+/** With this pod so far; also with what it was before a move that was rolled back had to make its object anew. */
+export function triesWith(moves: Readonly<Record<string, Move>>, uid: string): readonly Try[] {
+  const isItself = ({ result, newUid }: Move): boolean => result === 'rolledBack' && newUid === uid;
+  return (moves[uid] ?? Object.values(moves).find(isItself))?.tries ?? [];
+}
+
 /** `undefined`: the event cannot follow. */
-export function nextMove(before: Move | undefined, event: MoveEvent, atMs: number): Move | undefined {
+export function nextMove(
+  before: Move | undefined,
+  event: MoveEvent,
+  atMs: number,
+  tries: readonly Try[] = before?.tries ?? [],
+): Move | undefined {
   if (event.kind === 'moveStarted') {
     // A move under way, or one that has succeeded, is never begun a second time.
     if (before && (!before.result || before.result === 'done')) return undefined;
     const { kind: _kind, ...order } = event;
-    return { ...order, startedMs: atMs, isCommitted: false, tries: before?.tries ?? [] };
+    return { ...order, startedMs: atMs, isCommitted: false, tries };
   }
   if (!before || before.result) return undefined;
   switch (event.kind) {

@@ -7,7 +7,7 @@ import type { Rung } from '../spec/playbook.ts';
 import { isPastReturn, type Phase, type ProgramStep, type StepKind } from './definition.ts';
 import type { Evidence, Outcome, ServerEvent } from './events.ts';
 import { noHold, type Hold } from './hold.ts';
-import { nextMove, type Move, type MoveEvent } from './move-state.ts';
+import { nextMove, triesWith, type Move, type MoveEvent } from './move-state.ts';
 
 type StepStatus =
   | { readonly kind: 'pending' }
@@ -299,7 +299,7 @@ function applyAction(
 
 function applyMove(state: ServerState, event: MoveEvent, atMs: number): ServerState {
   const { uid } = event.pod;
-  const move = nextMove(state.moves[uid], event, atMs);
+  const move = nextMove(state.moves[uid], event, atMs, triesWith(state.moves, uid));
   if (!move) illegal(state, event);
   return { ...state, moves: { ...state.moves, [uid]: move } };
 }

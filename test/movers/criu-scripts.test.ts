@@ -12,6 +12,7 @@ const root = path.join(import.meta.dirname, '../..');
 const nodeFolder = path.join(root, 'src/movers/criu/node');
 
 const source: scripts.SourceFacts = {
+  bootId: 'a0e1',
   publicKey: "ssh-ed25519 AAAA it's",
   containers: ['redis', 'sidecar'],
   mac: '02:00:00:00:00:01',
@@ -71,14 +72,16 @@ describe('the scripts', () => {
       targetPort: 22,
       sshUser: 'root',
       hostKeys: ['ssh-ed25519 B'],
+      targetBootId: 'b0e1',
     };
     expect(scripts.connectText(connect)).not.toMatch(/PRIVATE KEY/);
   });
 
   it('tell facts apart by their keys, and read what a source says', () => {
     const output =
-      'noise\nfact key ssh-ed25519 AAAA x\nfact containers a b\nfact bytes 12\nfact mtu 9000\nfact ports 7 9\nprepared\n';
+      'noise\nfact boot 77-01\nfact key ssh-ed25519 AAAA x\nfact containers a b\nfact bytes 12\nfact mtu 9000\nfact ports 7 9\nprepared\n';
     expect(scripts.sourceFactsOf(output)).toMatchObject({
+      bootId: '77-01',
       publicKey: 'ssh-ed25519 AAAA x',
       containers: ['a', 'b'],
       bytes: 12,

@@ -9,6 +9,7 @@ import { MaintenanceError } from '../../src/errors/maintenance-error.ts';
 import type { ClientProcess } from '../../src/lab/nodes/clients/client-process.ts';
 import { CriuMover } from '../../src/movers/criu/criu-mover.ts';
 import { wrapperText } from '../../src/movers/criu/scripts.ts';
+import type { Bmc } from '../../src/ports/bmc.ts';
 import type { Assessment, MoveOrder, MoveProgress } from '../../src/ports/movers.ts';
 import { kinds } from '../../src/simulator/kubernetes/kinds.ts';
 import type { InventoryServer } from '../../src/spec/inventory.ts';
@@ -118,23 +119,35 @@ export class MovingLab {
     };
     const signal = AbortSignal.timeout(moveMs);
     watch.onBegin?.(() => order);
-    for (;;) {
+    const trace: string[] = [];
+    while (!signal.aborted) {
       const last = await this.#step(order, commit, signal);
-      if (last?.kind === 'done' || last?.kind === 'rolledBack' || last?.kind === 'failed') return { order, end: last };
-      if (last) order = { ...order, hasBegun: true };
+      if ('kind' in last && (last.kind === 'done' || last.kind === 'rolledBack' || last.kind === 'failed')) {
+        return { order, end: last };
+      }
+      const text = JSON.stringify(last);
+      // Names of jobs carry the time.
+      const isSame = text.replaceAll(/-[a-z0-9]{8}\b/g, '') === trace.at(-1)?.replaceAll(/-[a-z0-9]{8}\b/g, '');
+      if (!isSame) trace.push(text);
+      if ('kind' in last) order = { ...order, hasBegun: true };
       await sleep(pauseMs);
     }
+    throw new Error(`the move of ${name} does not end:\n${trace.join('\n')}`);
   }
 
-  /** Nothing where the world did not let it: a step is tried again, as the engine does, until the move's time is over. */
-  async #step(order: MoveOrder, commit: () => Promise<void>, signal: AbortSignal): Promise<MoveProgress | undefined> {
+  /** Where the world did not let it, a step is tried again, as the engine does, until the move's time is over. */
+  async #step(
+    order: MoveOrder,
+    commit: () => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<MoveProgress | { readonly error: string }> {
     const both = AbortSignal.any([signal, this.#daemon.signal]);
     try {
       return await this.#mover.advance(order, { view: await this.cluster.view(signal), signal: both, commit });
     } catch (error) {
       const mayPass = both.aborted || (error instanceof MaintenanceError && error.disposition !== 'halt');
-      if (signal.aborted || !mayPass) throw error;
-      return undefined;
+      if (!mayPass) throw error;
+      return { error: String(error) };
     }
   }
 
@@ -167,10 +180,31 @@ export class MovingLab {
     return new CriuMover({
       cluster,
       objects: cluster.objects,
-      connections: this.#connections,
+      connections: { shellOf: (server) => this.#connections.shellOf(server), bmcOf: ({ name }) => this.#bmcOf(name) },
       clock: new SystemClock(),
       servers,
     });
+  }
+
+  /** Knows what a BMC knows of its server, and can do nothing to it. */
+  #bmcOf(name: string): Bmc {
+    const { lab } = this.test;
+    const never = (): never => {
+      throw new Error('a mover asks a BMC about the power, and for nothing else');
+    };
+    return {
+      readPower: () => Promise.resolve(lab.servers.get(name)?.isOn === true ? 'on' : 'off'),
+      requestPower: never,
+      readSel: never,
+      readSensors: never,
+      setBootDevice: never,
+    };
+  }
+
+  /** As a daemon does from time to time; all moves of this lab are over. */
+  async sweep(): Promise<void> {
+    const over = new Map(Array.from({ length: this.#moves }, (_, n) => [`pitcrew-move-${n + 1}`, 'over'] as const));
+    await this.#mover.sweep(() => Promise.resolve(over), AbortSignal.timeout(moveMs));
   }
 
   #inventory(): InventoryServer[] {

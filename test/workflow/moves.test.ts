@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { InvariantError } from '../../src/errors/maintenance-error.ts';
 import { ServerEvent } from '../../src/workflow/events.ts';
+import { triesWith } from '../../src/workflow/move-state.ts';
 import { movedPod as pod, moveStarted, serverAfter, until } from './fixtures.ts';
 
 const evacuating: ServerEvent[] = [...until('evacuate'), { kind: 'stepStarted', step: 'evacuate', attempt: 1 }];
@@ -40,6 +41,16 @@ describe('the moves of a server', () => {
     expect(again).toMatchObject({ target: 'c', isCommitted: false });
     expect(again).not.toHaveProperty('result');
     expect(again?.tries).toEqual([{ mover: 'criu', target: 'b', result: 'rolledBack' }]);
+  });
+
+  it('go with a pod that had to be made anew on its server: the tries with it count on', () => {
+    const evidence = { kept: 'everything', uid: 'u2', node: 'a' };
+    const back: ServerEvent = { kind: 'moveFinished', pod, result: 'rolledBack', because: 'no room', evidence };
+    const anew = { ...moveStarted({ target: 'c' }), pod: { ...pod, uid: 'u2' } };
+    const { moves } = serverAfter(...evacuating, moveStarted(), back);
+    expect(triesWith(moves, 'u2')).toEqual([{ mover: 'criu', target: 'b', result: 'rolledBack' }]);
+    expect(triesWith(moves, 'u3')).toEqual([]);
+    expect(serverAfter(...evacuating, moveStarted(), back, anew).moves['u2']?.tries).toHaveLength(1);
   });
 
   it('say what the pod has kept and where it is', () => {

@@ -8,8 +8,8 @@
  */
 import type { NodeView } from '../../cluster/node.ts';
 import { podKey, type PodView } from '../../cluster/pod.ts';
-import { recordAt, textAt, listAt } from '../../cluster/json.ts';
-import { MaintenanceError } from '../../errors/maintenance-error.ts';
+import { listAt, numberAt, recordAt, textAt } from '../../cluster/json.ts';
+import { MaintenanceError, unreachable } from '../../errors/maintenance-error.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Cluster, ClusterView } from '../../ports/cluster.ts';
 import type { Connections } from '../../ports/connections.ts';
@@ -24,7 +24,8 @@ import type {
 } from '../../ports/movers.ts';
 import type { ApiObjects } from '../../ports/objects.ts';
 import type { InventoryServer } from '../../spec/inventory.ts';
-import { cleanServer, Passage, removeNamed, type CutResult, type End } from './passage.ts';
+import type { CutResult } from './cut.ts';
+import { Passage, type End } from './passage.ts';
 import {
   bytesOf,
   pairBlockers,
@@ -35,7 +36,9 @@ import {
   timeoutMsOf,
 } from './readiness.ts';
 import { participation, ServerLooks } from './server-looks.ts';
-import { bindingsKind, keepsAddress, moveAnnotation, moveLabel, policiesKind } from './steering.ts';
+import { keepsAddress, moveAnnotation, moveLabel, policiesKind } from './steering.ts';
+import { sweepLeftovers, type MovesKnown, type Swept } from './sweep.ts';
+import { comeBack } from './way-back.ts';
 
 export interface CriuMoverNeeds {
   readonly cluster: Pick<Cluster, 'view' | 'readPod' | 'readNode'>;
@@ -51,17 +54,9 @@ export interface CriuMoverSettings {
   readonly lazyFromBytes: number;
 }
 
-interface Swept {
-  readonly removed: readonly string[];
-  /** Of moves that the journal does not know; left as they are. */
-  readonly unknown: readonly string[];
-}
-
+/** One look at the freeze waits for so long; it goes on without being looked at. */
+const cutMs = 20_000;
 const settingsDefault: CriuMoverSettings = { lazyFromBytes: 64 * 1_048_576 };
-/** A pod may have less memory than it looks like from outside, but the way back has to end some time. */
-const wayBackMs = 120_000;
-const pauseMs = 500;
-
 export class CriuMover implements PodMover {
   readonly name = 'criu';
   readonly #needs: CriuMoverNeeds;
@@ -141,14 +136,15 @@ export class CriuMover implements PodMover {
     const { signal } = context;
     const passage = await this.#passageOf(order, context.view);
     const arrived = await this.#arrived(order, signal);
-    if (arrived === 'ready') return this.#afterCut(order, passage, await passage.cut(20_000, signal), context);
+    if (arrived === 'ready') return this.#afterCut(order, passage, await passage.cut.run(cutMs, signal), context);
     if (!order.isCommitted) {
       const station = await passage.approach(signal);
       switch (station.kind) {
+        case 'sourceLost':
+          return this.#withoutSource(order, passage, signal);
         case 'refused':
-          return this.#giveUp(order, passage, station.because, context);
         case 'stuck':
-          return this.#giveUp(order, passage, station.because, context);
+          return this.#giveUp(passage, station.because, context);
         case 'preparing':
           return { kind: 'queued', waitingFor: station.note };
         case 'arriving':
@@ -158,47 +154,22 @@ export class CriuMover implements PodMover {
           await context.commit();
       }
     }
-    return this.#afterCut(order, passage, await passage.cut(20_000, signal), context);
+    return this.#afterCut(order, passage, await passage.cut.run(cutMs, signal), context);
   }
 
   async cancel(order: MoveOrder, signal: AbortSignal): Promise<CancelAnswer> {
     const view = await this.#needs.cluster.view(signal);
     const passage = await this.#passageOf(order, view);
     if ((await passage.callOff(signal)) === 'committed') return 'committed';
-    const wasHandedOver = await passage.isHandedOver(signal);
-    if (wasHandedOver) await this.#comeBack(order, passage, view, signal);
+    if (await passage.isHandedOver(signal)) await comeBack(passage, this.#needs, signal);
     await passage.clean(signal);
     return 'cancelled';
   }
 
-  /**
-   * Takes away what moves left that are over: policies, keys, images, markers. `journal` is asked after everything was seen,
-   * because a move is written down before it leaves anything. What the journal does not know is left alone: it may be the
-   * move of another installation, and the only copy of a pod's memory.
-   */
-  async sweep(journal: () => Promise<ReadonlyMap<string, 'over' | 'goingOn'>>, signal: AbortSignal): Promise<Swept> {
+  /** What moves left that are over. `journal` is asked for what it knows once everything was seen. */
+  async sweep(journal: () => Promise<MovesKnown>, signal: AbortSignal): Promise<Swept> {
     const { objects, connections, clock } = this.#needs;
-    const found = new Map<string, InventoryServer[]>();
-    for (const kind of [bindingsKind, policiesKind]) {
-      if (!(await objects.serves(kind, signal))) continue;
-      for (const object of await objects.list(kind, { labelSelector: moveLabel }, signal)) {
-        found.set(textAt(recordAt(object, 'metadata'), 'name'), []);
-      }
-    }
-    for (const server of await this.#looks.participants()) {
-      const look = await this.#looks.look(server, signal);
-      for (const id of look.kind === 'seen' ? look.facts.moves : []) found.set(id, [...(found.get(id) ?? []), server]);
-    }
-    const known = await journal();
-    const stateOf = (id: string): 'over' | 'goingOn' | undefined =>
-      known.get(id) ?? known.get(id.replace(/-back$/, ''));
-    const over = [...found].filter(([id]) => stateOf(id) === 'over');
-    for (const [id, servers] of over) {
-      for (const kind of [bindingsKind, policiesKind]) await removeNamed(objects, kind, id, signal);
-      for (const server of servers) await cleanServer(connections.shellOf(server), id, server.ssh.user, clock, signal);
-    }
-    const unknown = [...found.keys()].filter((id) => stateOf(id) === undefined);
-    return { removed: over.map(([id]) => id), unknown };
+    return sweepLeftovers({ objects, connections, clock, looks: this.#looks }, journal, signal);
   }
 
   async #afterCut(order: MoveOrder, passage: Passage, result: CutResult, context: MoveContext): Promise<MoveProgress> {
@@ -208,37 +179,90 @@ export class CriuMover implements PodMover {
       case 'moved':
         return this.#finish(order, passage, result, context.signal);
       case 'rolledBack':
-        return this.#giveUp(order, passage, result.because, context);
+        return this.#giveUp(passage, result.because, context);
+      case 'sourceLost':
+        return this.#withoutSource(order, passage, context.signal);
       case 'unclear':
-        throw new MaintenanceError(
-          'mover/unclear',
-          'halt',
-          `${podKey(order.pod)} stands still on ${order.source}, and it is not known whether ${order.target} has begun: ${result.because}`,
-          { details: { move: order.id } },
-        );
+        return this.#untangle(order, passage, context);
+      default:
+        return unreachable(result);
     }
+  }
+
+  /**
+   * Past the commit point, and the target has fallen silent. Its own word is best; the proof that nothing of the move runs
+   * there is as good. Without either it is waited for, and then a person is asked.
+   */
+  async #untangle(order: MoveOrder, passage: Passage, context: MoveContext): Promise<MoveProgress> {
+    const { signal, view } = context;
+    const result = await passage.cut.again(signal);
+    if (result.kind !== 'unclear') return this.#afterCut(order, passage, result, context);
+    const bmc = this.#needs.connections.bmcOf(await this.#serverOf(order.target));
+    const proof = await passage.cut.whyTargetIsDown(result, nodeOf(view, order.target), bmc, signal);
+    if (proof !== undefined && (await passage.cut.reclaim(signal)) === 'aborted') {
+      const because = `${order.target} fell silent in the middle, and ${proof}; what it may have answered meanwhile is lost`;
+      return this.#giveUp(passage, because, context);
+    }
+    const text = `${podKey(order.pod)} stands still on ${order.source}, and it is not known whether ${order.target} has begun: ${result.because}`;
+    if (this.#needs.clock.nowMs() - order.startedMs < 2 * order.timeoutMs) {
+      return { kind: 'cutover', note: text, isCommitted: true };
+    }
+    throw new MaintenanceError('mover/unclear', 'halt', text, { details: { move: order.id } });
+  }
+
+  /** Where the target has not got it either, the pod starts anew, without its memory. */
+  async #withoutSource(order: MoveOrder, passage: Passage, signal: AbortSignal): Promise<MoveProgress> {
+    if ((await this.#arrived(order, signal)) === 'ready') return this.#finish(order, passage, undefined, signal);
+    const isLate = this.#needs.clock.nowMs() - order.startedMs >= 2 * order.timeoutMs;
+    if ((await passage.callOffTarget(signal)) === 'committed' && !isLate) {
+      return { kind: 'cutover', note: `${order.source} was rebooted, ${order.target} has it all`, isCommitted: true };
+    }
+    await passage.clean(signal);
+    return { kind: 'failed', because: `nothing of it is left on ${order.source}, which was rebooted: it starts anew` };
   }
 
   /** Done is what the API shows: another uid, on the target, Ready. Then nothing of the move is needed any more. */
   async #finish(
     order: MoveOrder,
     passage: Passage,
-    moved: { readonly freezeMs: number | undefined; readonly isIncomplete: boolean } | undefined,
+    moved: Extract<CutResult, { kind: 'moved' }> | undefined,
     signal: AbortSignal,
   ): Promise<MoveProgress> {
-    if ((await this.#arrived(order, signal)) !== 'ready') {
-      return { kind: 'cutover', note: 'restored, not Ready yet', isCommitted: true };
-    }
+    if ((await this.#arrived(order, signal)) !== 'ready') return this.#awaitReady(order, passage, moved, signal);
     const pod = await passage.newcomer(signal);
     const uid = textAt(recordAt(pod, 'metadata'), 'uid');
     if ((await passage.clean(signal)) === 'kept') {
       return { kind: 'cutover', note: 'its server still holds it', isCommitted: true };
     }
     const where = { uid, node: order.target, freezeMs: moved?.freezeMs };
+    if (!moved && hasRestarted(pod)) {
+      const because = `${order.source} was rebooted before all of its memory had come`;
+      return { kind: 'done', evidence: { kept: 'nothing: restart', ...where }, because };
+    }
     if (!moved?.isIncomplete) return { kind: 'done', evidence: { kept: order.promise, ...where } };
     const because =
       'the servers lost each other while memory was still coming: it went on from the freeze, connections were closed';
     return { kind: 'done', evidence: { kept: 'memory', ...where }, because };
+  }
+
+  async #awaitReady(
+    order: MoveOrder,
+    passage: Passage,
+    moved: Extract<CutResult, { kind: 'moved' }> | undefined,
+    signal: AbortSignal,
+  ): Promise<MoveProgress> {
+    const pulse = moved ? await passage.cut.pulseOfTarget(moved, signal) : 'same';
+    switch (pulse) {
+      case 'same':
+        return { kind: 'cutover', note: 'restored, not Ready yet', isCommitted: true };
+      case 'silent':
+        return { kind: 'cutover', note: `${order.target} took over and does not answer`, isCommitted: true };
+      case 'rebooted':
+        await passage.clean(signal);
+        return { kind: 'failed', because: `${order.target} was rebooted after it took over: it starts anew there` };
+      default:
+        return unreachable(pulse);
+    }
   }
 
   async #arrived(order: MoveOrder, signal: AbortSignal): Promise<'ready' | 'no'> {
@@ -258,68 +282,14 @@ export class CriuMover implements PodMover {
     return isReady ? 'ready' : 'no';
   }
 
-  async #giveUp(order: MoveOrder, passage: Passage, because: string, context: MoveContext): Promise<MoveProgress> {
-    const { signal } = context;
+  async #giveUp(passage: Passage, because: string, { signal }: MoveContext): Promise<MoveProgress> {
     if ((await passage.callOff(signal)) === 'committed') {
       return { kind: 'cutover', note: because, isCommitted: true };
     }
-    if (await passage.isHandedOver(signal)) await this.#comeBack(order, passage, context.view, signal);
+    const isHandedOver = await passage.isHandedOver(signal);
+    const uid = isHandedOver ? await comeBack(passage, this.#needs, signal) : undefined;
     await passage.clean(signal);
-    return { kind: 'rolledBack', because };
-  }
-
-  /**
-   * The pod's object is gone already and its containers run on, held, on the source: so they go the same way once more, from
-   * the source onto itself, past the scheduler, because the node takes no new pods.
-   */
-  async #comeBack(order: MoveOrder, away: Passage, view: ClusterView, signal: AbortSignal): Promise<void> {
-    const newcomer = await away.newcomer(signal);
-    const metadata = recordAt(newcomer, 'metadata');
-    const source = await this.#endOf(order.source, view);
-    const pod = newcomer
-      ? { namespace: order.pod.namespace, name: textAt(metadata, 'name'), uid: textAt(metadata, 'uid') }
-      : order.pod;
-    const back = new Passage(
-      {
-        id: `${order.id}-back`,
-        containersOf: order.pod.uid,
-        pod,
-        source,
-        target: source,
-        isBound: true,
-        lazyFromBytes: 0,
-        timeoutMs: order.timeoutMs,
-      },
-      this.#needs.objects,
-      this.#needs.clock,
-    );
-    await away.withdraw(signal);
-    const untilMs = this.#needs.clock.nowMs() + wayBackMs;
-    let last = '';
-    while (this.#needs.clock.nowMs() < untilMs) {
-      const station = await back.approach(signal);
-      if (station.kind === 'ready') {
-        const result = await back.cut(wayBackMs, signal);
-        if (result.kind === 'moved') {
-          await back.clean(signal);
-          return;
-        }
-        last = result.kind === 'running' ? 'it takes too long' : result.because;
-        break;
-      }
-      if (station.kind === 'refused' || station.kind === 'stuck') {
-        last = station.because;
-        break;
-      }
-      last = station.note;
-      await this.#needs.clock.sleep(pauseMs, signal);
-    }
-    throw new MaintenanceError(
-      'mover/unclear',
-      'halt',
-      `${podKey(order.pod)} runs on on ${order.source}, but Kubernetes does not know it any more, and it could not be taken back: ${last}. Removing /run/pitcrew/containers there lets its kubelet end it`,
-      { details: { move: order.id } },
-    );
+    return { kind: 'rolledBack', because, uid };
   }
 
   async #passageOf(order: MoveOrder, view: ClusterView): Promise<Passage> {
@@ -331,12 +301,17 @@ export class CriuMover implements PodMover {
     return new Passage(trip, this.#needs.objects, this.#needs.clock);
   }
 
-  async #endOf(node: string, view: ClusterView): Promise<End> {
+  async #serverOf(node: string): Promise<InventoryServer> {
     const server = (await this.#needs.servers()).find((candidate) => candidate.node === node);
+    if (server) return server;
+    throw new MaintenanceError('cluster/not-found', 'halt', `no server of the inventory is node ${node}`);
+  }
+
+  async #endOf(node: string, view: ClusterView): Promise<End> {
+    const server = await this.#serverOf(node);
     const address = nodeOf(view, node)?.internalAddress;
-    if (!server || address === undefined) {
-      const message = server ? `node ${node} has no internal address` : `no server of the inventory is node ${node}`;
-      throw new MaintenanceError('cluster/not-found', 'halt', message);
+    if (address === undefined) {
+      throw new MaintenanceError('cluster/not-found', 'halt', `node ${node} has no internal address`);
     }
     const look = this.#looks.of(node) ?? (await this.#looks.look(server, AbortSignal.timeout(60_000)));
     return {
@@ -352,4 +327,8 @@ export class CriuMover implements PodMover {
 
 function nodeOf(view: ClusterView, name: string): NodeView | undefined {
   return view.nodes.find((node) => node.name === name);
+}
+
+function hasRestarted(pod: unknown): boolean {
+  return listAt(recordAt(pod, 'status'), 'containerStatuses').some((status) => numberAt(status, 'restartCount') > 0);
 }

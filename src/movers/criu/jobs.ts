@@ -5,9 +5,11 @@ import type { Shell } from '../../ports/shell.ts';
 export type JobResult =
   /** `word` is the first word of the last line, `rest` the others. */
   | { readonly kind: 'said'; readonly word: string; readonly rest: string; readonly output: string }
+  /** The server was started anew since then, and what the script was about went with the old boot. */
+  | { readonly kind: 'rebooted' }
   /** It goes on, and is asked again later. */
   | { readonly kind: 'running' }
-  /** The server was rebooted meanwhile, or the script broke off: nobody knows how far it came. */
+  /** The script broke off: nobody knows how far it came. */
   | { readonly kind: 'lost'; readonly because: string };
 
 export interface Job {
@@ -27,10 +29,10 @@ export async function runJob(shell: Shell, job: Job, signal: AbortSignal): Promi
   const { id, script, timeoutMs } = job;
   try {
     const outcome = await shell.run({ id, script, timeoutMs, onOutput }, AbortSignal.any([signal, patience]));
-    if (outcome.kind === 'lost') return { kind: 'lost', because: 'the server was rebooted meanwhile' };
+    if (outcome.kind === 'lost') return { kind: 'rebooted' };
     if (outcome.kind === 'timedOut') return { kind: 'lost', because: `${id} took too long` };
     const lines = output.split('\n').filter((line) => line.trim() !== '');
-    const last = lines.findLast((line) => !line.startsWith('note ')) ?? '';
+    const last = lines.findLast((line) => !/^(?:note|fact) /.test(line)) ?? '';
     if (outcome.exitCode !== 0) return { kind: 'lost', because: `${id} ended with code ${outcome.exitCode}: ${last}` };
     const [word = '', ...rest] = last.split(' ');
     return { kind: 'said', word, rest: rest.join(' '), output };
@@ -44,6 +46,7 @@ export async function runJob(shell: Shell, job: Job, signal: AbortSignal): Promi
 export async function runToEnd(shell: Shell, job: Omit<Job, 'patienceMs'>, signal: AbortSignal): Promise<string> {
   const result = await runJob(shell, { ...job, patienceMs: job.timeoutMs + 30_000 }, signal);
   if (result.kind === 'said') return result.output;
-  const because = result.kind === 'lost' ? result.because : 'it does not end';
+  const because =
+    result.kind === 'lost' ? result.because : `it ${result.kind === 'rebooted' ? 'broke off' : 'does not end'}`;
   throw new MaintenanceError('service/failed', 'retry', `${job.id}: ${because}`);
 }

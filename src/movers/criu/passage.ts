@@ -7,11 +7,13 @@
  */
 import { flagAt, listAt, recordAt, textAt, type JsonRecord } from '../../cluster/json.ts';
 import type { PodRef } from '../../cluster/pod.ts';
-import { unreachable } from '../../errors/maintenance-error.ts';
+import { MaintenanceError, unreachable } from '../../errors/maintenance-error.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { ApiObjects, ObjectKind } from '../../ports/objects.ts';
 import type { Shell } from '../../ports/shell.ts';
+import { Cut } from './cut.ts';
 import { runJob, runToEnd, type JobResult } from './jobs.ts';
+import { bootIdOf } from './pulse.ts';
 import * as scripts from './scripts.ts';
 import * as steering from './steering.ts';
 
@@ -47,18 +49,15 @@ export type Station =
   /** The pod's object is gone, the pod runs on. */
   | { readonly kind: 'arriving'; readonly note: string }
   | { readonly kind: 'ready' }
-  | { readonly kind: 'stuck'; readonly because: string };
+  | { readonly kind: 'stuck'; readonly because: string }
+  /** The source was rebooted: the pod's memory is gone. */
+  | { readonly kind: 'sourceLost' };
 
-export type CutResult =
-  /** `isIncomplete`: it ran already when its memory stopped coming, and was restored once more from the freeze. */
-  | { readonly kind: 'moved'; readonly freezeMs: number | undefined; readonly isIncomplete: boolean }
-  | { readonly kind: 'rolledBack'; readonly because: string }
-  | { readonly kind: 'unclear'; readonly because: string }
-  | { readonly kind: 'running' };
-
-interface Note {
-  readonly atNs: bigint;
-  readonly text: string;
+interface TargetFacts {
+  readonly kind: 'facts';
+  readonly hostKeys: readonly string[];
+  /** In which it was prepared. */
+  readonly bootId: string;
 }
 
 const minuteMs = 60_000;
@@ -67,11 +66,13 @@ const firstPorts = { from: 20_000, count: 12_000 };
 
 export class Passage {
   readonly trip: Trip;
+  readonly cut: Cut;
   readonly #objects: ApiObjects;
   readonly #clock: Clock;
 
   constructor(trip: Trip, objects: ApiObjects, clock: Clock) {
     this.trip = trip;
+    this.cut = new Cut(trip, clock);
     this.#objects = objects;
     this.#clock = clock;
   }
@@ -81,9 +82,17 @@ export class Passage {
     const { trip } = this;
     const source = await this.#prepareSource(signal);
     if (source.kind !== 'facts') return source;
+    const { bootId } = await trip.source.shell.readFacts(signal);
+    if (source.facts.bootId !== '' && bootId !== source.facts.bootId) return { kind: 'sourceLost' };
+    // Asked first: a script that waits for a server that is gone waits for longer than anybody wants to.
+    const bootIdThere = await bootIdOf(trip.target.shell, this.#clock, signal);
+    if (bootIdThere === undefined) return { kind: 'stuck', because: `${trip.target.node} does not answer` };
     const target = await this.#prepareTarget(source.facts, signal);
     if (target.kind !== 'facts') return target;
-    const connected = await this.#job(trip.source, 'connect', this.#connectScript(target.hostKeys), minuteMs, signal);
+    if (target.bootId !== '' && bootIdThere !== target.bootId) {
+      return { kind: 'stuck', because: `${trip.target.node} was rebooted meanwhile` };
+    }
+    const connected = await this.#job(trip.source, 'connect', this.#connectScript(target), minuteMs, signal);
     const problem = this.#problemOf(connected, 'connecting the servers');
     if (problem) return problem;
     const steered = await this.#steer(source.facts.address, signal);
@@ -92,34 +101,28 @@ export class Passage {
     return this.#await(signal);
   }
 
-  /** The freeze. Picked up where it is by whoever asks again; `patienceMs` bounds the waiting, not the work. */
-  async cut(patienceMs: number, signal: AbortSignal): Promise<CutResult> {
-    const { id, source, timeoutMs } = this.trip;
-    const job = { id: `${id}.cut`, script: scripts.cutText(id), timeoutMs, patienceMs };
-    const result = await runJob(source.shell, job, signal);
-    if (result.kind === 'running') return { kind: 'running' };
-    if (result.kind === 'lost') return { kind: 'unclear', because: result.because };
-    const notes = notesOf(result.output);
-    switch (result.word) {
-      case 'moved':
-        return { kind: 'moved', ...(await this.#arrival(notes, signal)) };
-      case 'cleaned':
-        // Somebody had come to the end, and was stopped before it was written down.
-        return { kind: 'moved', freezeMs: undefined, isIncomplete: false };
-      case 'rolledBack':
-        return { kind: 'rolledBack', because: result.rest };
-      default:
-        return { kind: 'unclear', because: result.rest || result.word };
-    }
-  }
-
   /** Whether it was in time. The first decision stands, here and on the source. */
   async callOff(signal: AbortSignal): Promise<'aborted' | 'committed'> {
-    const { id, source, target } = this.trip;
-    const said = await runJob(source.shell, this.#quick('abort', scripts.abortText(id)), signal);
+    const { id, source } = this.trip;
+    // Under a new name each time: what was too late once may be in time after the target was proved to be down.
+    const job = this.#quick(`abort-${this.#clock.nowMs().toString(36)}`, scripts.abortText(id));
+    const said = await runJob(source.shell, job, signal);
     if (said.kind === 'said' && said.word === 'committed') return 'committed';
-    await runJob(target.shell, this.#quick('abort-target', scripts.abortTargetText(id)), signal).catch(() => undefined);
+    if (said.kind !== 'said' || said.word !== 'aborted') {
+      throw new MaintenanceError('service/failed', 'retry', `${source.node} does not say whether ${id} is called off`);
+    }
+    await this.callOffTarget(signal);
     return 'aborted';
+  }
+
+  /** A target that is silent learns it from its kubelet, which ends the pod. */
+  async callOffTarget(signal: AbortSignal): Promise<'aborted' | 'committed' | 'silent'> {
+    const { id, target } = this.trip;
+    const name = `abort-target-${this.#clock.nowMs().toString(36)}`;
+    const job = { ...this.#quick(name, scripts.abortTargetText(id)), patienceMs: 15_000 };
+    const said = await runJob(target.shell, job, signal).catch(() => undefined);
+    if (said?.kind !== 'said') return 'silent';
+    return said.word === 'committed' ? 'committed' : 'aborted';
   }
 
   /** The pod that was made anew, once there is one. */
@@ -142,12 +145,17 @@ export class Passage {
     await removeNamed(this.#objects, steering.policiesKind, this.trip.id, signal);
   }
 
-  /** Takes the policy away and everything on the two servers. `kept`: a pod still needs what is there, which is not touched. */
+  /**
+   * Takes the policy away, and everything on those of the two servers that answer. `kept`: a pod still needs what is there,
+   * which is not touched.
+   */
   async clean(signal: AbortSignal): Promise<'clean' | 'kept'> {
     const { id, source, target } = this.trip;
     await this.withdraw(signal);
     let answer: 'clean' | 'kept' = 'clean';
     for (const end of new Set([source, target])) {
+      // What lies on a server that is down is taken away by the sweep, once it answers again.
+      if ((await bootIdOf(end.shell, this.#clock, signal)) === undefined) continue;
       if ((await cleanServer(end.shell, id, end.sshUser, this.#clock, signal)) === 'kept') answer = 'kept';
     }
     return answer;
@@ -163,10 +171,7 @@ export class Passage {
     return { kind: 'facts', facts: scripts.sourceFactsOf(result.output) };
   }
 
-  async #prepareTarget(
-    facts: scripts.SourceFacts,
-    signal: AbortSignal,
-  ): Promise<{ kind: 'facts'; hostKeys: readonly string[] } | Station> {
+  async #prepareTarget(facts: scripts.SourceFacts, signal: AbortSignal): Promise<TargetFacts | Station> {
     const { id, pod, target } = this.trip;
     const object = await this.#objects.get(steering.podsKind, pod, signal);
     const initContainers = listAt(recordAt(object, 'spec'), 'initContainers').map((init) => textAt(init, 'name'));
@@ -180,10 +185,11 @@ export class Passage {
     const result = await this.#job(target, 'target', script, minuteMs, signal);
     const problem = this.#problemOf(result, 'preparing the target');
     if (problem || result.kind !== 'said') return problem ?? { kind: 'preparing', note: 'preparing the target' };
-    return { kind: 'facts', hostKeys: scripts.factsOf(result.output).get('hostKey') ?? [] };
+    const said = scripts.factsOf(result.output);
+    return { kind: 'facts', hostKeys: said.get('hostKey') ?? [], bootId: said.get('boot')?.[0] ?? '' };
   }
 
-  #connectScript(hostKeys: readonly string[]): string {
+  #connectScript({ hostKeys, bootId }: TargetFacts): string {
     const { id, target } = this.trip;
     return scripts.connectText({
       moveId: id,
@@ -191,6 +197,7 @@ export class Passage {
       targetPort: target.port,
       sshUser: target.sshUser,
       hostKeys,
+      targetBootId: bootId,
     });
   }
 
@@ -259,6 +266,7 @@ export class Passage {
       4_000,
     );
     if (result.kind === 'running') return { kind: 'arriving', note: await this.#arrivalNote(signal) };
+    if (result.kind === 'rebooted') return { kind: 'stuck', because: `${target.node} was rebooted meanwhile` };
     if (result.kind === 'lost') return { kind: 'stuck', because: result.because };
     if (result.word === 'ready') return { kind: 'ready' };
     return { kind: 'stuck', because: `the new pod did not come to ${target.node}: ${await this.#arrivalNote(signal)}` };
@@ -272,21 +280,6 @@ export class Passage {
     const reason = listAt(status, 'conditions').find((condition) => textAt(condition, 'status') === 'False');
     if (node === '') return `not scheduled: ${textAt(reason, 'message') || 'waiting'}`;
     return `on ${node}, ${textAt(status, 'reason') || textAt(status, 'phase') || 'Pending'}`;
-  }
-
-  /** From the last packet that the source answered to the first that the target did. */
-  async #arrival(
-    notes: readonly Note[],
-    signal: AbortSignal,
-  ): Promise<{ freezeMs: number | undefined; isIncomplete: boolean }> {
-    const from = notes.find(({ text }) => text === 'freezing');
-    const script = `sed 's/^/note /' /run/pitcrew/moves/${this.trip.id}/notes`;
-    const job = { id: `${this.trip.id}.notes`, script, timeoutMs: minuteMs };
-    const there = notesOf(await runToEnd(this.trip.target.shell, job, signal));
-    const to = there.findLast(({ text }) => text.startsWith('restored '));
-    // Two clocks: good enough for people where the servers keep time, and never a ground for a decision.
-    const freezeMs = from && to ? Number((to.atNs - from.atNs) / 1_000_000n) : undefined;
-    return { freezeMs, isIncomplete: there.some(({ text }) => /^pages \S+ [1-9]/.test(text)) };
   }
 
   #quick(name: string, script: string): { id: string; script: string; timeoutMs: number; patienceMs: number } {
@@ -308,6 +301,8 @@ export class Passage {
     switch (result.kind) {
       case 'running':
         return { kind: 'preparing', note: doing };
+      case 'rebooted':
+        return { kind: 'stuck', because: `a server was rebooted while ${doing}` };
       case 'lost':
         return { kind: 'refused', because: `${doing}: ${result.because}` };
       case 'said':
@@ -345,10 +340,6 @@ export async function cleanServer(
   if (/^kept /m.test(output)) return 'kept';
   await shell.forget(`${moveId}.`, signal);
   return 'clean';
-}
-
-function notesOf(output: string): Note[] {
-  return [...output.matchAll(/^note (\d+) (.*)$/gm)].map(([, at = '0', text = '']) => ({ atNs: BigInt(at), text }));
 }
 
 /** FNV-1a: any spread will do, the same for everybody who picks the move up. */

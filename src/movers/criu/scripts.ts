@@ -53,6 +53,8 @@ export function prepareSourceText(order: SourceOrder): string {
 
 /** What the source has to say about the pod's containers. */
 export interface SourceFacts {
+  /** In which the containers were found; they do not outlive it. */
+  readonly bootId: string;
   readonly publicKey: string;
   readonly containers: readonly string[];
   readonly mac: string;
@@ -110,19 +112,32 @@ export function tableOf(moveId: string): string {
   return `pitcrew_${moveId.replaceAll(/[^a-z0-9]/g, '_')}`;
 }
 
+function sourceFolder(moveId: string): string {
+  return `/run/pitcrew/moves/${moveId}.source`;
+}
+
 export interface ConnectOrder {
   readonly moveId: string;
   readonly targetAddress: string;
   readonly targetPort: number;
   readonly sshUser: string;
   readonly hostKeys: readonly string[];
+  /** In which the target was prepared. */
+  readonly targetBootId: string;
 }
 
 /** AES in the processor is what keeps up with the link; the rest is there for servers without it. */
 const ciphers = 'aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes256-ctr';
 
-export function connectText({ moveId, targetAddress, targetPort, sshUser, hostKeys }: ConnectOrder): string {
-  const move = `/run/pitcrew/moves/${moveId}.source`;
+export function connectText({
+  moveId,
+  targetAddress,
+  targetPort,
+  sshUser,
+  hostKeys,
+  targetBootId,
+}: ConnectOrder): string {
+  const move = sourceFolder(moveId);
   const config = `Host target
 HostName ${targetAddress}
 Port ${targetPort}
@@ -137,9 +152,9 @@ BatchMode yes
 Ciphers ${ciphers}
 Compression no
 ExitOnForwardFailure yes
-ConnectTimeout 10
-ServerAliveInterval 5
-ServerAliveCountMax 4
+ConnectTimeout 5
+ServerAliveInterval 3
+ServerAliveCountMax 3
 `;
   const files = placed({
     known_hosts: hostKeys.map((key) => `target ${key}\n`).join(''),
@@ -150,6 +165,7 @@ ServerAliveCountMax 4
     'source/runc': nodeFile('source-runc.sh'),
     ssh_config: config,
     'criu.conf': 'network-lock skip\n',
+    'target-boot': targetBootId,
   });
   return `${assignments({ moveId })}umask 077
 cd ${quoted(move)} || exit 1
@@ -171,14 +187,45 @@ echo ready`;
 }
 
 export function cutText(moveId: string): string {
-  const move = `/run/pitcrew/moves/${moveId}.source`;
+  const move = sourceFolder(moveId);
   return `[ -e ${move}/cut ] || { echo cleaned; exit 0; }
-bash ${move}/cut ${move}; sed 's/^/note /' ${move}/notes`;
+bash ${move}/cut ${move}
+${reportText(move)}`;
+}
+
+/** Asks the target how it ended, or ends here what was cut short; answers as the cut itself does. */
+export function cutAgainText(moveId: string): string {
+  const move = sourceFolder(moveId);
+  return `[ -e ${move}/cut ] || { echo cleaned; exit 0; }
+bash ${move}/cut ${move} again
+${reportText(move)}`;
+}
+
+function reportText(move: string): string {
+  return `sed 's/^/note /' ${move}/notes; sed 's/^/fact targetBoot /' ${move}/target-boot`;
+}
+
+/**
+ * Past the commit point, and only where it is proved that nothing runs on the target and nothing can begin there: the source
+ * is the one copy there is, and runs on.
+ */
+export function reclaimText(moveId: string): string {
+  const move = sourceFolder(moveId);
+  return `[ -d ${move} ] || { echo cleaned; exit 0; }
+[ ! -e ${move}/released ] || { echo moved; exit 0; }
+exec 4>>${move}/cutting
+flock -w 30 4 || { echo running; exit 0; }
+ln -sfn aborted ${move}/decision
+move=${move}
+. ${move}/env
+. ${move}/lib
+[ ! -e ${move}/locked ] || resume_pod 4>&- >>${move}/log 2>&1
+echo aborted`;
 }
 
 /** Before the commit point only: the first decision stands. */
 export function abortText(moveId: string): string {
-  const move = `/run/pitcrew/moves/${moveId}.source`;
+  const move = sourceFolder(moveId);
   return `[ -d ${move} ] || { echo aborted; exit 0; }
 ln -s aborted ${move}/decision 2>/dev/null
 readlink ${move}/decision`;
@@ -217,6 +264,7 @@ export function sourceFactsOf(output: string): SourceFacts {
   const one = (key: string): string => facts.get(key)?.[0] ?? '';
   const words = (key: string): string[] => one(key).split(' ').filter(Boolean);
   return {
+    bootId: one('boot'),
     publicKey: one('key'),
     containers: words('containers'),
     mac: one('mac'),

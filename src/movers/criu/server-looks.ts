@@ -4,6 +4,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { Connections } from '../../ports/connections.ts';
 import type { InventoryServer } from '../../spec/inventory.ts';
 import { runToEnd } from './jobs.ts';
+import { askBootId, isSilence } from './pulse.ts';
 import { serverFactsOf, type ServerFacts } from './readiness.ts';
 import { lookText } from './scripts.ts';
 
@@ -22,6 +23,8 @@ export const participation = { label: 'pitcrew.dev/live-migration', value: 'criu
 
 /** Containers come and go, memory grows: older than this is not gone by. */
 const freshMs = 10_000;
+/** One that does not answer costs everybody this, so it is not asked so often. */
+const silentMs = 60_000;
 const timeoutMs = 60_000;
 const atOnce = 8;
 
@@ -48,7 +51,7 @@ export class ServerLooks {
     const servers = await this.participants();
     const known = new Set(servers.map(({ node }) => node));
     for (const node of this.#looks.keys()) if (!known.has(node)) this.#looks.delete(node);
-    const stale = servers.filter(({ node }) => nowMs - (this.#looks.get(node)?.atMs ?? -freshMs) >= freshMs);
+    const stale = servers.filter(({ node }) => isStale(this.#looks.get(node), nowMs));
     const work = async (): Promise<void> => {
       for (let server = stale.shift(); server; server = stale.shift()) await this.look(server, signal);
     };
@@ -64,14 +67,25 @@ export class ServerLooks {
     const id = `criu-look-${atMs.toString(36)}`;
     let look: Look;
     try {
+      // A server that is down, perhaps for its own maintenance, must not hold up the evacuation of another.
+      await askBootId(shell, clock, signal);
       const output = await runToEnd(shell, { id, script: lookText(), timeoutMs }, signal);
       await shell.forget('criu-look-', signal);
       look = { kind: 'seen', facts: serverFactsOf(output), atMs };
     } catch (error) {
-      if (!(error instanceof MaintenanceError)) throw error;
-      look = { kind: 'unseen', because: error.message, atMs };
+      if (signal.aborted) throw error;
+      if (!isSilence(error) && !(error instanceof MaintenanceError)) throw error;
+      look = {
+        kind: 'unseen',
+        because: error instanceof MaintenanceError ? error.message : 'it does not answer',
+        atMs,
+      };
     }
     this.#looks.set(server.node, look);
     return look;
   }
+}
+
+function isStale(look: Look | undefined, nowMs: number): boolean {
+  return !look || nowMs - look.atMs >= (look.kind === 'seen' ? freshMs : silentMs);
 }

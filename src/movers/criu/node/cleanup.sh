@@ -29,12 +29,14 @@ done
 nft delete table bridge "pitcrew_$(printf %s "$moveId" | tr -c 'a-z0-9\n' _)" 2>/dev/null
 home=$(getent passwd "$sshUser" | cut -d: -f6) door=$home/.ssh/authorized_keys
 if grep -q " pitcrew-$moveId\$" "$door" 2>/dev/null; then
-  exec 9>"$base/door.lock" && flock 9
+  # After a reboot the door is all that is left.
+  mkdir -p "$base" && chmod 700 "$base" && exec 9>"$base/door.lock" && flock 9
   # Written into the file as it is: owner, mode and place stay.
   rest=$(grep -v " pitcrew-$moveId\$" "$door"; echo .)
   printf %s "${rest%.}" >"$door"
   flock -u 9
 fi
 rm -f "$base/door.lock"
+rmdir "/var/lib/pitcrew/moves/$moveId" /var/lib/pitcrew/moves 2>/dev/null
 rmdir "$base/containers" "$base/moves" "$base" 2>/dev/null
 echo clean

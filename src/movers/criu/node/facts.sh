@@ -35,7 +35,7 @@ for config in $(ls /etc/cni/net.d/*.conflist /etc/cni/net.d/*.conf 2>/dev/null |
     *) fact network "$(printf %s "$text" | sed -n 's/.*"ipam"[^{]*{[^}]*"type" *: *"\([^"]*\)".*/\1/p')" ;;
   esac
 done
-for move in /run/pitcrew/moves/*; do
+for move in /run/pitcrew/moves/* /var/lib/pitcrew/moves/*; do
   [ ! -d "$move" ] || { move=${move##*/} && fact move "${move%.source}"; }
 done
 # Without this right CRIU cannot ask for the limits of another user's process, and root of a virtual machine may lack it.

@@ -1,18 +1,22 @@
 #!/bin/bash
-# On the source: the freeze, the dump, the commit point. Runs once for a move. Everything that may need its time was done
-# before. The last line says how it ended: `moved`, `rolledBack` and why, or `unclear` where the target fell silent after
-# the commit point; then the source stays frozen until somebody has asked the target.
+# On the source: the freeze, the dump, the commit point. Everything that may need its time was done before. The last line
+# says how it ended: `moved`, `rolledBack` and why, or `unclear` where the target fell silent after the commit point; then
+# the source stays frozen until somebody has asked the target. Called with `again` it does that, or ends what was cut short;
+# `running` where another one is still at it.
 move=$1
 . "$move/env"
 . "$move/lib"
 umask 077
 cd "$move" || exit 1
+exec 4>>cutting
+flock -n 4 || { echo running; exit 0; }
 note() { printf '%s %s\n' "${EPOCHREALTIME/[.,]/}000" "$*" >>"$move/notes"; }
 
-converse() {
+# A second conversation is not to fail for a port that the first one may still hold over there.
+converse() { # OPTION
   rm -f to from
   mkfifo to from
-  ssh -F ssh_config target session <to >from 2>>log &
+  ssh -F ssh_config "$@" target session <to >from 2>>log 4>&- &
   session=$!
   exec 5>to 6<from
 }
@@ -58,6 +62,7 @@ dump() {
     lazy=(--lazy-pages --status-fd 9 --page-server "127.0.0.1:$port")
   fi
   (
+    exec 4>&-
     true >"dumping.$name"
     # Left running means left frozen: all of it can be taken back until the target has everything.
     PITCREW_CRIU=$criu PATH=$move/bin:$PATH runc --root "$runcRoot" checkpoint --leave-running --image-path "$images" \
@@ -139,22 +144,32 @@ finish() {
   exit 0
 }
 
-converse
-say hello
-hear 15 && [ "$answer" = hello ] || roll_back "the target does not answer"
-note start
-rm -f gate go
-mkfifo gate go
-exec 9<>gate 10<>go
-while read -r name id port remotePort _; do
-  dump "$name" "$id" "$port" || roll_back "$name cannot be dumped"
-  send_images "$name" "$remotePort" || roll_back "the images of $name cannot be sent"
-done <"$move/entries"
-packed || roll_back "the files of the pod cannot be packed"
-send_files || roll_back "the files of the pod cannot be sent"
+freeze_and_send() {
+  converse
+  say hello
+  hear 15 && [ "$answer" = hello ] || roll_back "the target does not answer"
+  note start
+  rm -f gate go
+  mkfifo gate go
+  exec 9<>gate 10<>go
+  while read -r name id port remotePort _; do
+    dump "$name" "$id" "$port" || roll_back "$name cannot be dumped"
+    send_images "$name" "$remotePort" || roll_back "the images of $name cannot be sent"
+  done <"$move/entries"
+  packed || roll_back "the files of the pod cannot be packed"
+  send_files || roll_back "the files of the pod cannot be sent"
+  ln -s committed decision 2>/dev/null
+  [ "$(readlink decision)" = committed ] || roll_back "called off"
+}
 
-ln -s committed decision 2>/dev/null
-[ "$(readlink decision)" = committed ] || roll_back "called off"
+if [ "${2-}" = again ]; then
+  [ ! -e released ] || { echo moved; exit 0; }
+  ln -s aborted decision 2>/dev/null
+  [ "$(readlink decision)" = committed ] || roll_back "it broke off before the commit point"
+  converse -o ExitOnForwardFailure=no
+else
+  freeze_and_send
+fi
 say commit
 hear 20
 note "commit ${answer:-silence}"
@@ -189,10 +204,10 @@ while :; do
       ;;
     *)
       silences=$((${silences-0} + 1))
-      [ "$silences" -le 20 ] || { echo "unclear the target fell silent after the commit point"; exit 0; }
+      [ "$silences" -le 3 ] || { echo "unclear the target fell silent after the commit point"; exit 0; }
       sleep 1
       kill "$session" 2>/dev/null
-      converse
+      converse -o ExitOnForwardFailure=no
       say commit
       hear 20
       ;;

@@ -58,6 +58,7 @@ runcRoot='/run/containerd/runc/k8s.io'
 criu='$(command -v criu)'
 ENV
 [ -e "$move/key" ] || ssh-keygen -q -t ed25519 -N '' -C "pitcrew-$moveId" -f "$move/key" || exit 1
+echo "fact boot $(cat /proc/sys/kernel/random/boot_id)"
 echo "fact key $(cat "$move/key.pub")"
 echo "fact containers$names"
 echo "fact mac $mac"

@@ -17,6 +17,7 @@ if ! grep -q " pitcrew-$moveId\$" "$door" 2>/dev/null; then
   [ "$sshUser" = root ] || chown "$sshUser": "$home/.ssh" "$door"
 fi
 flock -u 9
+echo "fact boot $(cat /proc/sys/kernel/random/boot_id)"
 # From the private halves: a public file that lies beside may be of another day.
 for file in $(sshd -T 2>/dev/null | sed -n 's/^hostkey //p'); do
   [ ! -r "$file" ] || echo "fact hostKey $(ssh-keygen -y -f "$file" </dev/null 2>/dev/null | cut -d' ' -f1,2)"

@@ -6,6 +6,9 @@ stop() {
   echo "blocked $*"
   exit 0
 }
+# Outlives a reboot: until the move is over the new pod must not begin here without its memory.
+mark=/var/lib/pitcrew/moves/$moveId
+mkdir -p "$mark" && { sync -f "$mark" 2>/dev/null || sync; } || exit 1
 mkdir -p "$base/containers" "$base/moves" && chmod 700 "$base" && mkdir -p "$move" || exit 1
 if ! mountpoint -q "$move"; then
   available=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)
