@@ -82,7 +82,10 @@ export const errorCodes = {
   'journal/unreachable': { exit: unreachable, next: 'is Redis reachable? Runs go on by themselves once it is' },
   'lease/held': { exit: refused, next: 'another daemon or another tool holds this server' },
   'lease/lost': { exit: unreachable, next: 'another daemon took over; it goes on there' },
-  'mover/unclear': { exit: runFailed, next: 'look at the pod on both servers; what stands still is kept there' },
+  'mover/unclear': {
+    exit: runFailed,
+    next: 'the pod is kept as it stands. Bring its target back, or switch it off (or taint it node.kubernetes.io/out-of-service), then resume the run',
+  },
   'node/foreign-cordon': {
     exit: refused,
     next: 'somebody else cordoned this node; ask them, then uncordon or skip it',
