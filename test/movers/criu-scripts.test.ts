@@ -15,6 +15,8 @@ const source: scripts.SourceFacts = {
   bootId: 'a0e1',
   publicKey: "ssh-ed25519 AAAA it's",
   containers: ['redis', 'sidecar'],
+  streams: new Map([['redis', '["/dev/null","pipe:[7]"]']]),
+  lazyContainers: ['redis'],
   mac: '02:00:00:00:00:01',
   mtu: 1_500,
   address: '10.88.1.2',
@@ -79,11 +81,16 @@ describe('the scripts', () => {
 
   it('tell facts apart by their keys, and read what a source says', () => {
     const output =
-      'noise\nfact boot 77-01\nfact key ssh-ed25519 AAAA x\nfact containers a b\nfact bytes 12\nfact mtu 9000\nfact ports 7 9\nprepared\n';
+      'noise\nfact boot 77-01\nfact key ssh-ed25519 AAAA x\nfact containers a b\nfact streams a ["/dev/null", "pipe:[7]"]\nfact streams b null\nfact lazy b\nfact bytes 12\nfact mtu 9000\nfact ports 7 9\nprepared\n';
     expect(scripts.sourceFactsOf(output)).toMatchObject({
       bootId: '77-01',
       publicKey: 'ssh-ed25519 AAAA x',
       containers: ['a', 'b'],
+      streams: new Map([
+        ['a', '["/dev/null", "pipe:[7]"]'],
+        ['b', 'null'],
+      ]),
+      lazyContainers: ['b'],
       bytes: 12,
       mtu: 9_000,
       remotePorts: [7, 9],

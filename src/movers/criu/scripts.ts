@@ -57,6 +57,10 @@ export interface SourceFacts {
   readonly bootId: string;
   readonly publicKey: string;
   readonly containers: readonly string[];
+  /** By container: what its standard streams are, as runc writes it down. */
+  readonly streams: ReadonlyMap<string, string>;
+  /** Those that leave their memory behind at first. */
+  readonly lazyContainers: readonly string[];
   readonly mac: string;
   readonly mtu: number;
   readonly address: string;
@@ -83,6 +87,7 @@ export function prepareTargetText({ moveId, namespace, initContainers, sshUser, 
   const env = assignments({
     namespace,
     containers: source.containers.join(' '),
+    lazyContainers: source.lazyContainers.join(' '),
     initContainers: initContainers.join(' '),
     address: source.address,
     gateway: source.gateway,
@@ -98,14 +103,20 @@ export function prepareTargetText({ moveId, namespace, initContainers, sshUser, 
     needKib: 2 * neededKib + spareKib,
     roomKib: neededKib + spareKib,
   });
+  const streams = [...source.streams].map(([name, text]) => [`images/${name}/descriptors.json`, text] as const);
   const files = placed({
     env,
     lib: nodeFile('target-lib.sh'),
     receive: nodeFile('target-receive.sh'),
     'restored/runc': nodeFile('target-runc.sh'),
+    'bin/criu': nodeFile('target-criu.sh'),
+    gate: nodeFile('target-gate.sh'),
     create: nodeFile('target-create.sh'),
+    ...Object.fromEntries(streams),
   });
-  return `${values}${nodeFile('target-prepare.sh')}${files}${nodeFile('target-open.sh')}`;
+  const folders = [...source.streams.keys()].map((name) => quoted(`images/${name}`)).join(' ');
+  const make = `mkdir -p ${folders} || exit 1\n`;
+  return `${values}${nodeFile('target-prepare.sh')}${make}${files}chmod 700 bin/criu\n${nodeFile('target-open.sh')}`;
 }
 
 export function tableOf(moveId: string): string {
@@ -267,6 +278,8 @@ export function sourceFactsOf(output: string): SourceFacts {
     bootId: one('boot'),
     publicKey: one('key'),
     containers: words('containers'),
+    streams: new Map((facts.get('streams') ?? []).map((fact) => pairOf(fact))),
+    lazyContainers: words('lazy'),
     mac: one('mac'),
     mtu: Number(one('mtu')) || 1_500,
     address: one('address'),
@@ -274,6 +287,11 @@ export function sourceFactsOf(output: string): SourceFacts {
     bytes: Number(one('bytes')) || 0,
     remotePorts: words('ports').map(Number),
   };
+}
+
+function pairOf(fact: string): [string, string] {
+  const [name = '', ...rest] = fact.split(' ');
+  return [name, rest.join(' ')];
 }
 
 /** The wrapper around runc, as it has to lie on the servers. */

@@ -16,6 +16,9 @@ for move in "$base/moves/$moveId" "$base/moves/$moveId.source"; do
     fi
   done
   true >"$move/released"
+  # Who still waits there for images is told that none will come.
+  ln -s aborted "$move/decision" 2>/dev/null
+  for gate in "$move"/waiting/*; do [ ! -p "$gate" ] || echo go 1<>"$gate"; done
   for link in "$base"/containers/*; do
     case $(readlink "$link") in "$move"/*) rm -f "$link" ;; esac
   done

@@ -10,7 +10,8 @@ stop() {
 mkdir -p "$base/containers" "$base/moves" && chmod 700 "$base" && mkdir -p "$move/bin" "$move/source" "$move/images" || exit 1
 value() { sed -n 's/.*"io\.kubernetes\.cri\.'"$2"'":"\([^"]*\)".*/\1/p' "$1"; }
 : >"$move/entries.new" >"$move/volumes.new"
-netns= groups= ports= bytes=0 names= next=$firstPort
+netns= groups= ports= bytes=0 names= lazy= next=$firstPort
+runcRoot=/run/containerd/runc/k8s.io
 for config in "$tasks"/*/config.json; do
   [ "$(value "$config" sandbox-uid)" = "$podUid" ] || continue
   bundle=${config%/config.json} id=${config%/config.json}
@@ -32,9 +33,12 @@ for config in "$tasks"/*/config.json; do
   memory=$(sed -n 's#^[0-9]*:memory:#/sys/fs/cgroup/memory#p' "/proc/$pid/cgroup")
   held=$(cat "$memory/memory.usage_in_bytes" 2>/dev/null || cat "$group/memory.current" 2>/dev/null || echo 0)
   bytes=$((bytes + held)) groups="$groups $group" names="$names $name"
+  # Which of its standard streams are pipes: the target has to know before it has the images.
+  streams=$(sed -n 's/.*"external_descriptors":\(\[\("[^"]*",*\)*\]\).*/\1/p' "$runcRoot/$id/state.json")
+  echo "fact streams $name ${streams:-null}"
   port=0 remotePort=0
   if [ "$lazyFromBytes" -gt 0 ] && [ "$held" -ge "$lazyFromBytes" ]; then
-    port=$next remotePort=$((next + 1)) next=$((next + 2)) ports="$ports $port"
+    port=$next remotePort=$((next + 1)) next=$((next + 2)) ports="$ports $port" lazy="$lazy $name"
     printf 'RemoteForward 127.0.0.1:%s 127.0.0.1:%s\n' "$remotePort" "$port" >>"$move/forwards.new"
   fi
   printf '%s %s %s %s %s\n' "$name" "$id" "$port" "$remotePort" "$bundle" >>"$move/entries.new"
@@ -54,13 +58,14 @@ cat >"$move/env" <<ENV
 groups='$groups'
 ports='$ports'
 netns='$netns'
-runcRoot='/run/containerd/runc/k8s.io'
+runcRoot='$runcRoot'
 criu='$(command -v criu)'
 ENV
 [ -e "$move/key" ] || ssh-keygen -q -t ed25519 -N '' -C "pitcrew-$moveId" -f "$move/key" || exit 1
 echo "fact boot $(cat /proc/sys/kernel/random/boot_id)"
 echo "fact key $(cat "$move/key.pub")"
 echo "fact containers$names"
+echo "fact lazy$lazy"
 echo "fact mac $mac"
 echo "fact mtu $mtu"
 echo "fact address $address"

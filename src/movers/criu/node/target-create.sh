@@ -1,5 +1,7 @@
+#!/bin/bash
 # On the target, in place of `runc create` for the new pod's sandbox and containers: the sandbox is made as ever and its
 # network closed; a container waits for its images and is restored from them.
+[ -n "${BASH_VERSION-}" ] || exec bash "$0" "$@"
 move=${0%/*}
 . "$move/env"
 . "$move/lib"
@@ -40,19 +42,33 @@ case " $initContainers " in
 esac
 case " $containers " in *" $name "*) ;; *) exec runc "$@" ;; esac
 
-ln -sfn "$move/restored" "/run/pitcrew/containers/$id"
-wait_for_images "$name" "$id"
-if [ "$(readlink "$move/decision")" != committed ]; then
+give_up() {
   rm -f "/run/pitcrew/containers/$id"
-  fail "the move was called off"
-fi
+  case $(readlink "$move/decision") in
+    committed) ;;
+    aborted) fail "the move was called off" ;;
+    *) fail "runc cannot prepare the restore of $name" ;;
+  esac
+  rm -f "$images.complete"
+  true >"$move/failed/$name"
+  note "failed $name"
+  exit 1
+}
 
+ln -sfn "$move/restored" "/run/pitcrew/containers/$id"
 images=$move/images/$name work=$move/work/$name
 mkdir -p "$work"
-note "restoring $name"
-apply_files "$name" "$bundle" >>"$move/log" 2>&1 || fail "files of $name cannot be put in place"
-lazy=
-[ -e "$images/lazy" ] && lazy=--lazy-pages
+lazy= early=
+if [ ! -e "$move/waiting/$name.tried" ]; then
+  # All that runc does before it lets CRIU restore is done before the freeze: the criu that it finds waits for the images.
+  true >"$move/waiting/$name.tried"
+  early=1
+  case " $lazyContainers " in *" $name "*) lazy=--lazy-pages ;; esac
+else
+  # It failed before, and nobody knows yet whether its memory comes with the images this time.
+  sh "$move/gate" "$name" "$id" "$bundle" >>"$move/log" 2>&1 </dev/null || give_up
+  [ ! -e "$images/lazy" ] || lazy=--lazy-pages
+fi
 n=$# seen=
 while [ "$n" -gt 0 ]; do
   word=$1 n=$((n - 1))
@@ -65,14 +81,18 @@ while [ "$n" -gt 0 ]; do
     set -- "$@" "$word"
   fi
 done
+prepare_opening
+export PITCREW_CRIU PITCREW_GATE="$name $id $bundle"
+PITCREW_CRIU=$(command -v criu)
+[ -z "$early" ] || PATH=$move/bin:$PATH
 # The standard streams stay the container's own: were they redirected, its next move would fail.
-if runc "$@"; then
+if runc "$@" 6>&- 7>&-; then
   echo "$id" >"$move/restored/$name"
-  all_restored && open_network >>"$move/log" 2>&1
+  if all_restored; then
+    open_network >>"$move/log" 2>&1
+    after_opening >>"$move/log" 2>&1 </dev/null &
+  fi
   note "restored $name"
   exit 0
 fi
-rm -f "$images.complete" "/run/pitcrew/containers/$id"
-true >"$move/failed/$name"
-note "failed $name"
-exit 1
+give_up

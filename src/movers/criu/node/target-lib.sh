@@ -35,14 +35,52 @@ plug() {
   ping -q -c 3 -i 0.01 -W 1 -s $((packetMax - 156)) "$@" </dev/null >/dev/null 2>&1 &
 }
 
-open_network() {
+# Starts a program that reads what it has to do from file descriptor FD, before the freeze: its start takes longer than what
+# it does. It ends without having done anything when its caller ends, or is told nothing.
+stand_by() { # FD PROGRAM...
+  fd=$1 channel=$move/standby.$$.$1
+  shift
+  mkfifo -m 600 "$channel" || return 1
+  (
+    for other in $standing; do eval "exec $other>&-"; done
+    exec "$@" <"$channel" >>"$move/log" 2>&1
+  ) &
+  eval "standby_$fd=$!; exec $fd>\"\$channel\""
+  standing="${standing-} $fd"
+  rm -f "$channel"
+}
+
+# Answers as the program does.
+tell() { # FD TEXT
+  # Whoever stood by may be gone.
+  trap '' PIPE
+  eval "printf '%s\n' \"\$2\" >&$1; exec $1>&-; trap - PIPE; wait \$standby_$1"
+}
+
+# Rules are made void by one that is added: taking them away would take the kernel 15 ms.
+void_rules='insert rule inet pitcrew in accept
+insert rule inet pitcrew out accept'
+
+prepare_opening() {
   read -r netns <"$move/netns"
   read -r veth <"$move/veth"
-  nsenter --net="$netns" nft delete table inet pitcrew
-  tc qdisc change dev "$veth" root tbf rate 100gbit burst 1048576 limit 67108864
-  # The queue moves with the next packet that comes, and this one comes at once.
+  stand_by 6 nsenter --net="$netns" nft -f -
+  stand_by 7 tc -batch -
+}
+
+open_network() {
+  tell 6 "$void_rules" || nsenter --net="$netns" nft "$void_rules" || return 1
+  open="qdisc change dev $veth root tbf rate 100gbit burst 1048576 limit 67108864"
+  tell 7 "$open" || tc $open || return 1
+  # The queue moves with the next packet that comes; in bash, this is one.
+  : 2>/dev/null >"/dev/udp/$address/9"
+}
+
+# What need not be done at once. Packets that the one above did not set free, this one does.
+after_opening() {
   announce "$netns"
-  nsenter --net="$netns" ping -c 1 -W 1 -I "$address" "$gateway" >/dev/null 2>&1 &
+  nsenter --net="$netns" ping -c 1 -W 1 -I "$address" "$gateway" >/dev/null 2>&1
+  nsenter --net="$netns" nft delete table inet pitcrew
 }
 
 # Setting the address that it has makes the kernel tell everybody about it.
@@ -52,9 +90,18 @@ announce() {
     ip link set dev eth0 address "${mac%% *}"'
 }
 
+prepare_takeover() {
+  read -r netns <"$move/netns" || return 0
+  mac=$(nsenter --net="$netns" sh -c 'echo 1 >/proc/sys/net/ipv4/conf/eth0/arp_notify; ip -o link show eth0') || return 0
+  mac=${mac##*link/ether }
+  stand_by 6 nft -f -
+  stand_by 7 nsenter --net="$netns" ip -batch -
+}
+
 # From here on packets for the pod come to this server.
 take_over() {
-  nft delete table bridge "$table" && read -r netns <"$move/netns" && announce "$netns"
+  [ -n "${standing-}" ] || prepare_takeover
+  tell 6 "insert rule bridge $table silent accept" && tell 7 "link set dev eth0 address ${mac%% *}"
 }
 
 # Nobody on this server answers for the address, or sends from it, as long as the pod is still elsewhere.
@@ -77,7 +124,7 @@ all_restored() {
 }
 
 # Sleeps until the images are there and the commit point is passed, or the move is called off.
-wait_for_images() {
+wait_for_images() { # NAME ID
   gate=$move/waiting/$2
   mkfifo -m 600 "$gate"
   exec 8<>"$gate"
@@ -87,6 +134,7 @@ wait_for_images() {
   done
   exec 8>&-
   rm -f "$gate"
+  [ "$(readlink "$move/decision")" = committed ]
 }
 
 wake() {

@@ -8,7 +8,7 @@ mkdir -p "$home/.ssh"
 listen=
 for port in $remotePorts; do listen="$listen,permitlisten=\"127.0.0.1:$port\""; done
 [ -z "$listen" ] || listen=",port-forwarding,permitopen=\"127.0.0.1:1\"$listen"
-run="sh $move/receive"
+run="bash $move/receive"
 [ "$sshUser" = root ] || run="sudo -n $run"
 exec 9>"$base/door.lock" && flock 9
 if ! grep -q " pitcrew-$moveId\$" "$door" 2>/dev/null; then

@@ -16,4 +16,4 @@ if ! mountpoint -q "$move"; then
   mount -t tmpfs -o "mode=0700,size=${roomKib}k,noswap" pitcrew "$move" 2>/dev/null ||
     mount -t tmpfs -o "mode=0700,size=${roomKib}k" pitcrew "$move" || exit 1
 fi
-cd "$move" && mkdir -p images files volumes waiting restored failed pages work || exit 1
+cd "$move" && mkdir -p images files volumes waiting restored failed pages work bin || exit 1

@@ -1,3 +1,4 @@
+#!/bin/bash
 # On the target, at the far end of the one-move key: all that this key can do. One conversation, a line for each request and
 # for each answer, images in between.
 move=${0%/*}
@@ -39,7 +40,8 @@ end_incomplete() {
 }
 
 unpack() {
-  rm -rf "images/$1" "failed/$1"
+  # The folder stays: who waits for what comes into it has it open.
+  rm -rf "failed/$1" "images/$1"/*
   mkdir -p "images/$1" && head -c "$2" | tar -x -C "images/$1" -f - || return 1
   if [ "$3" != 0 ]; then true >"images/$1/lazy" && fetch_pages "$1" "$3" || return 1; fi
   true >"images/$1.complete"
@@ -60,7 +62,7 @@ say() { printf '%s\n' "$*"; }
 
 while read -r request name size port; do
   case $request in
-    hello) say hello ;;
+    hello) prepare_takeover 2>>log; say hello ;;
     takeover) if take_over >>log 2>&1; then say taken; else say kept; fi ;;
     images) if unpack "$name" "$size" "$port" 2>>log; then say "complete $name"; else say "failed $name"; fi ;;
     files | volumes)
