@@ -4,6 +4,7 @@
  * It never refuses an object: a field that is missing reads as empty, because an API server leaves out what is empty.
  */
 import { flagAt, listAt, numberAt, optionalTextAt, recordAt, textAt, textsAt, timeAt, isRecord } from './json.ts';
+import type { JsonRecord } from './json.ts';
 import { parsePlacement, parseSelector, parseTolerations } from './parse-placement.ts';
 import { parseRequests, parseResources } from './parse-requests.ts';
 import { cordonOf } from './cordon.ts';
@@ -52,7 +53,6 @@ const phases: ReadonlySet<string> = new Set<PodPhase>(['Pending', 'Running', 'Su
 
 export function parsePod(object: unknown): PodView {
   const metadata = recordAt(object, 'metadata');
-  const spec = recordAt(object, 'spec');
   const status = recordAt(object, 'status');
   const name = textAt(metadata, 'name');
   const phase = textAt(status, 'phase') || 'Pending';
@@ -61,22 +61,51 @@ export function parsePod(object: unknown): PodView {
     namespace: textAt(metadata, 'namespace'),
     name,
     uid: textAt(metadata, 'uid'),
-    node: textAt(spec, 'nodeName'),
     phase: phases.has(phase) ? (phase as PodPhase) : 'Unknown',
     ready: hasCondition(status, 'Ready'),
     leaving: textAt(metadata, 'deletionTimestamp') !== '',
     labels,
     annotations: textsAt(metadata, 'annotations'),
     owner: parseOwner(metadata),
+    createdMs: timeAt(metadata, 'creationTimestamp'),
+    ip: textAt(status, 'podIP'),
+    ...wantsOnce(recordAt(object, 'spec'), name, labels),
+  };
+}
+
+/** What a pod's spec says. */
+type Wants = Pick<
+  PodView,
+  'node' | 'volumes' | 'tolerations' | 'hostNetwork' | 'gracePeriodSeconds' | 'priority' | 'requests' | 'placement'
+>;
+
+interface KnownWants {
+  readonly name: string;
+  readonly labels: PodView['labels'];
+  readonly wants: Wants;
+}
+
+/** Objects are values: where the versions of a pod share their spec, it is read once. */
+const knownWants = new WeakMap<JsonRecord, KnownWants>();
+
+function wantsOnce(spec: JsonRecord, name: string, labels: PodView['labels']): Wants {
+  const known = knownWants.get(spec);
+  if (known && known.name === name && known.labels === labels) return known.wants;
+  const wants = wantsOf(spec, name, labels);
+  knownWants.set(spec, { name, labels, wants });
+  return wants;
+}
+
+function wantsOf(spec: JsonRecord, name: string, labels: PodView['labels']): Wants {
+  return {
+    node: textAt(spec, 'nodeName'),
     volumes: listAt(spec, 'volumes').map((volume) => parseVolume(volume, name)),
     tolerations: parseTolerations(listAt(spec, 'tolerations')),
     hostNetwork: flagAt(spec, 'hostNetwork'),
     gracePeriodSeconds: numberAt(spec, 'terminationGracePeriodSeconds', 30),
     priority: numberAt(spec, 'priority'),
-    createdMs: timeAt(metadata, 'creationTimestamp'),
     requests: parseRequests(spec),
     placement: parsePlacement(spec, labels),
-    ip: textAt(status, 'podIP'),
   };
 }
 

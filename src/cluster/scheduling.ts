@@ -64,9 +64,8 @@ export function meetsValue(
 
 /** An empty selector matches everything, as in policy/v1 and apps/v1. */
 export function matchesSelector(selector: LabelSelector, labels: Readonly<Record<string, string>>): boolean {
-  const byLabels = Object.entries(selector.matchLabels ?? {}).every(([key, value]) => labels[key] === value);
-  return (
-    byLabels &&
-    (selector.matchExpressions ?? []).every((requirement) => meetsValue(requirement, labels[requirement.key]))
-  );
+  const { matchLabels, matchExpressions } = selector;
+  // Asked of every pod again and again, so without a list of the entries.
+  for (const key in matchLabels) if (labels[key] !== matchLabels[key]) return false;
+  return !matchExpressions || matchExpressions.every((requirement) => meetsValue(requirement, labels[requirement.key]));
 }

@@ -32,10 +32,13 @@ export class SortedViews<View> {
 
   set(key: string, view: View): void {
     const at = this.#placeOf(key);
-    const replaced = this.#keys[at] === key ? 1 : 0;
-    this.#keys.splice(at, replaced, key);
-    this.#views.splice(at, replaced, view);
     this.#snapshot = undefined;
+    if (this.#keys[at] === key) {
+      this.#views[at] = view;
+      return;
+    }
+    this.#keys.splice(at, 0, key);
+    this.#views.splice(at, 0, view);
   }
 
   delete(key: string): void {

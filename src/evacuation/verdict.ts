@@ -186,7 +186,8 @@ export function judgeServer(
   policy: EvacuationPolicy,
   closedFor: (pod: PodView) => ClosedWays = () => ({}),
 ): { readonly pod: PodView; readonly verdict: Verdict }[] {
-  return [...podsOnNode(view.pods, node)]
-    .sort((a, b) => (podKey(a) < podKey(b) ? -1 : 1))
-    .map((pod) => ({ pod, verdict: judgePod(pod, view.budgets, policy, closedFor(pod)) }));
+  return podsOnNode(view.pods, node)
+    .map((pod) => ({ pod, key: podKey(pod) }))
+    .sort((a, b) => (a.key < b.key ? -1 : 1))
+    .map(({ pod }) => ({ pod, verdict: judgePod(pod, view.budgets, policy, closedFor(pod)) }));
 }

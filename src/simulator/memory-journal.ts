@@ -76,7 +76,7 @@ export class MemoryJournal implements Journal {
     }
     const version = this.#streams.get(keyOf(stream))?.length ?? 0;
     if (version !== expectedVersion) {
-      const message = `${keyOf(stream)} is at version ${version}, not at ${expectedVersion}`;
+      const message = `${keyOf(stream).replace('\n', ' ')} is at version ${version}, not at ${expectedVersion}`;
       throw new MaintenanceError('journal/conflict', 'retry', message);
     }
     // Checked here and not when it is read, so that a test fails where the mistake is.
@@ -131,11 +131,12 @@ export class MemoryJournal implements Journal {
   }
 }
 
-function keyOf(stream: StreamId): string {
-  return JSON.stringify([stream.runId, ...(stream.server === undefined ? [] : [stream.server])]);
+/** No name has a line break. */
+function keyOf({ runId, server }: StreamId): string {
+  return server === undefined ? runId : `${runId}\n${server}`;
 }
 
 function streamOf(key: string): StreamId {
-  const [runId = '', server] = JSON.parse(key) as string[];
+  const [runId = '', server] = key.split('\n');
   return server === undefined ? { runId } : { runId, server };
 }

@@ -80,24 +80,29 @@ function acceptBoot(facts: BootFacts, before: Evidence): StepResult {
   return finished({ bootId: facts.bootId, kernel: facts.kernel, kernelBefore: before['kernel'] ?? '' });
 }
 
+const answered = 'answered';
+
+/** Minutes long, once a second: one controller, for a signal made of others costs more than the look itself. */
 async function tryFacts(step: Reboot, context: StepContext): Promise<BootFacts | undefined> {
-  const enough = new AbortController();
-  const signal = AbortSignal.any([context.signal, enough.signal]);
-  // Its own end of the waiting: the alarm must not ring, nor keep anybody waiting, once the answer is there.
-  const answered = new AbortController();
-  const alarm = context.clock.sleep(Math.min(probeMs, step.timeoutMs / 6), answered.signal).then(
-    () => enough.abort(new MaintenanceError('ssh/timeout', 'retry', `${context.server.name} does not answer`)),
+  const look = new AbortController();
+  const giveUp = (): void => look.abort(context.signal.reason);
+  context.signal.addEventListener('abort', giveUp, { once: true });
+  const alarm = context.clock.sleep(Math.min(probeMs, step.timeoutMs / 6), look.signal).then(
+    () => look.abort(new MaintenanceError('ssh/timeout', 'retry', `${context.server.name} does not answer`)),
     () => undefined,
   );
   try {
-    return await context.shell.readFacts(signal);
+    context.signal.throwIfAborted();
+    return await context.shell.readFacts(look.signal);
   } catch (error) {
     context.signal.throwIfAborted();
     // Down, booting or hung: exactly what is expected now. A wrong key is not: it will not mend itself.
     if (error instanceof MaintenanceError && error.disposition !== 'halt') return undefined;
     throw error;
   } finally {
-    answered.abort();
+    context.signal.removeEventListener('abort', giveUp);
+    // The alarm must not ring, nor keep anybody waiting, once the answer is there.
+    look.abort(answered);
     await alarm;
   }
 }

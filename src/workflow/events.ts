@@ -150,5 +150,5 @@ export const ServerEvent = z.discriminatedUnion('kind', [
 ]);
 export type ServerEvent = z.infer<typeof ServerEvent>;
 
-export const JournalEvent = z.union([RunEvent, ServerEvent]);
+export const JournalEvent = z.discriminatedUnion('kind', [RunEvent, ServerEvent]);
 export type JournalEvent = z.infer<typeof JournalEvent>;

@@ -129,10 +129,9 @@ export class KubernetesApi {
 
   /** `/api/v1/…` or `/apis/<group>/<version>/…`, then an optional namespace, resource, name and subresource. */
   #targetOf(request: ApiRequest): Target {
-    const parts = request.path
-      .split('/')
-      .filter((part) => part !== '')
-      .map((part) => (part.includes('%') ? decodeURIComponent(part) : part));
+    const { path } = request;
+    const given = path.split('/').filter((part) => part !== '');
+    const parts = path.includes('%') ? given.map((part) => decodeURIComponent(part)) : given;
     const [root, ...rest] = parts;
     const [apiVersion, place] =
       root === 'api' ? [rest[0] ?? '', rest.slice(1)] : [`${rest[0] ?? ''}/${rest[1] ?? ''}`, rest.slice(2)];
@@ -184,8 +183,9 @@ function isDryRunAsked(query: URLSearchParams | undefined): boolean {
 
 function matcherOf(kind: Kind, query: URLSearchParams): Matcher {
   const fields = query.get('fieldSelector') ?? '';
-  checkFieldSelector(kind, fields);
   const byLabels = labelMatcher(query.get('labelSelector') ?? '');
+  if (fields === '') return byLabels;
+  checkFieldSelector(kind, fields);
   const byFields = fieldMatcher(kind, fields);
-  return (object) => byLabels(object) && byFields(object);
+  return (object) => byFields(object) && byLabels(object);
 }

@@ -19,10 +19,11 @@ export interface Change {
 export type ChangeListener = (change: Change) => void;
 
 interface Collection {
-  readonly objects: Map<string, ApiObject>;
-  readonly sorted: SortedViews<ApiObject>;
-  /** By namespace, then by name: controllers and lists look at one namespace. */
+  /** By namespace, then by name; those without a namespace under the empty name. */
   readonly namespaces: Map<string, Map<string, ApiObject>>;
+  readonly sorted: SortedViews<ApiObject>;
+  /** Changed since the last list, by key: lists are rare, and changes are not. */
+  readonly unsorted: Map<string, ApiObject | undefined>;
   history: Change[];
   /** Changes up to this revision can no longer be replayed. */
   forgotten: number;
@@ -36,8 +37,8 @@ export interface StoreOptions {
 
 const defaultOptions: StoreOptions = { historyLength: 1000, firstRevision: 100 };
 
-function keyOf(namespace: string | undefined, name: string): string {
-  return namespace === undefined || namespace === '' ? name : `${namespace}/${name}`;
+function keyOf(namespace: string, name: string): string {
+  return namespace === '' ? name : `${namespace}/${name}`;
 }
 
 export class Store {
@@ -61,12 +62,20 @@ export class Store {
   }
 
   get<T extends ApiObject>(kind: Kind<T>, namespace: string | undefined, name: string): T | undefined {
-    return this.#collection(kind).objects.get(keyOf(namespace, name)) as T | undefined;
+    return this.#collection(kind)
+      .namespaces.get(namespace ?? '')
+      ?.get(name) as T | undefined;
   }
 
   /** Sorted by namespace and name, as a real server lists. */
   list<T extends ApiObject>(kind: Kind<T>): readonly T[] {
-    return this.#collection(kind).sorted.all as readonly T[];
+    const { sorted, unsorted } = this.#collection(kind);
+    for (const [key, object] of unsorted) {
+      if (object) sorted.set(key, object);
+      else sorted.delete(key);
+    }
+    unsorted.clear();
+    return sorted.all as readonly T[];
   }
 
   /** In the order of creation. */
@@ -91,11 +100,11 @@ export class Store {
   /** The last state goes to watchers with the revision of its removal. */
   remove<T extends ApiObject>(kind: Kind<T>, previous: T, last: T): T {
     const collection = this.#collection(kind);
-    const { namespace, name } = previous.metadata;
-    const key = keyOf(namespace, name);
-    if (!collection.objects.delete(key)) throw new InvariantError('an object was removed twice');
-    collection.namespaces.get(namespace ?? '')?.delete(name);
-    collection.sorted.delete(key);
+    const { namespace = '', name } = previous.metadata;
+    if (collection.namespaces.get(namespace)?.delete(name) !== true) {
+      throw new InvariantError('an object was removed twice');
+    }
+    collection.unsorted.set(keyOf(namespace, name), undefined);
     const object = this.#stamp(last);
     this.#publish({ type: 'DELETED', kind, object, previous, revision: this.#revision }, collection);
     return object;
@@ -112,9 +121,7 @@ export class Store {
     const collection = this.#collection(kind);
     const object = this.#stamp(next);
     const { name, namespace = '' } = object.metadata;
-    const key = keyOf(namespace, name);
-    collection.objects.set(key, object);
-    collection.sorted.set(key, object);
+    collection.unsorted.set(keyOf(namespace, name), object);
     const siblings = collection.namespaces.get(namespace);
     if (siblings) siblings.set(name, object);
     else collection.namespaces.set(namespace, new Map([[name, object]]));
@@ -142,9 +149,9 @@ export class Store {
     const found = this.#collections.get(kind);
     if (found) return found;
     const made: Collection = {
-      objects: new Map(),
-      sorted: new SortedViews(),
       namespaces: new Map(),
+      sorted: new SortedViews(),
+      unsorted: new Map(),
       history: [],
       forgotten: this.#options.firstRevision,
     };

@@ -22,6 +22,8 @@ export class DisruptionController implements Controller {
   readonly #dirty: DirtyKeys;
   /** The pods that each budget selects, by key of the budget and uid of the pod. */
   readonly #selected = new Map<string, Map<string, PodObject>>();
+  /** The other way round: keys of budgets, by uid of the pod. */
+  readonly #budgetsByPod = new Map<string, Set<string>>();
 
   constructor(context: Context) {
     this.#context = context;
@@ -31,32 +33,56 @@ export class DisruptionController implements Controller {
   onChange({ kind, type, object, previous }: Change): void {
     if (kind === kinds.budgets) this.#noteBudget(object as BudgetObject, type, previous);
     if (kind !== kinds.pods) return;
-    for (const budget of this.#context.store.inNamespace(kinds.budgets, object.metadata.namespace ?? '')) {
-      if (this.#notePod(budget, object as PodObject, type)) this.#dirty.add(keyOf(budget));
+    const pod = object as PodObject;
+    // Most changes of a pod are of its status alone, and leave it to the budgets that it had.
+    const isOfStatus = type === 'MODIFIED' && previous?.metadata.labels === pod.metadata.labels;
+    if (isOfStatus) this.#noteStatus(pod);
+    else this.#noteLabels(pod, type);
+  }
+
+  #noteStatus(pod: PodObject): void {
+    const { uid } = pod.metadata;
+    for (const key of this.#budgetsByPod.get(uid) ?? []) {
+      this.#selected.get(key)?.set(uid, pod);
+      this.#dirty.add(key);
     }
+  }
+
+  #noteLabels(pod: PodObject, type: Change['type']): void {
+    for (const budget of this.#context.store.inNamespace(kinds.budgets, pod.metadata.namespace ?? '')) {
+      const key = keyOf(budget);
+      const isSelected = type !== 'DELETED' && selects(budget, pod);
+      if (isSelected ? this.#take(key, pod) : this.#drop(key, pod.metadata.uid)) this.#dirty.add(key);
+    }
+  }
+
+  #take(key: string, pod: PodObject): true {
+    const { uid } = pod.metadata;
+    const pods = this.#selected.get(key);
+    if (pods) pods.set(uid, pod);
+    else this.#selected.set(key, new Map([[uid, pod]]));
+    const budgets = this.#budgetsByPod.get(uid);
+    if (budgets) budgets.add(key);
+    else this.#budgetsByPod.set(uid, new Set([key]));
+    return true;
+  }
+
+  /** Whether it was of the budget. */
+  #drop(key: string, uid: string): boolean {
+    const budgets = this.#budgetsByPod.get(uid);
+    budgets?.delete(key);
+    if (budgets?.size === 0) this.#budgetsByPod.delete(uid);
+    return this.#selected.get(key)?.delete(uid) ?? false;
   }
 
   #noteBudget(budget: BudgetObject, type: Change['type'], previous: ApiObject | undefined): void {
     const key = keyOf(budget);
-    if (type === 'DELETED') {
-      this.#selected.delete(key);
-      return;
-    }
-    this.#dirty.add(key);
+    if (type !== 'DELETED') this.#dirty.add(key);
     if (type === 'MODIFIED' && previous?.spec === budget.spec) return;
+    for (const uid of this.#selected.get(key)?.keys() ?? []) this.#drop(key, uid);
+    if (type === 'DELETED') return;
     const pods = this.#context.store.inNamespace(kinds.pods, budget.metadata.namespace ?? '');
-    this.#selected.set(key, new Map(pods.filter((pod) => selects(budget, pod)).map((pod) => [pod.metadata.uid, pod])));
-  }
-
-  /** Whether the pod is of the budget, or was until now. */
-  #notePod(budget: BudgetObject, pod: PodObject, type: Change['type']): boolean {
-    const pods = this.#selected.get(keyOf(budget));
-    const { uid } = pod.metadata;
-    if (type !== 'DELETED' && selects(budget, pod)) {
-      pods?.set(uid, pod);
-      return true;
-    }
-    return pods?.delete(uid) ?? false;
+    for (const pod of pods) if (selects(budget, pod)) this.#take(key, pod);
   }
 
   #reconcile(key: string): void {

@@ -4,7 +4,7 @@
  */
 import { parseResources } from '../../../cluster/parse-requests.ts';
 import { memoryBytesOf } from '../../../cluster/quantity.ts';
-import type { Resources } from '../../../cluster/resources.ts';
+import { noOthers, type Resources } from '../../../cluster/resources.ts';
 import { isTolerated } from '../../../cluster/scheduling.ts';
 import { kinds } from '../kinds.ts';
 import { controllerOf, isFinished, withCondition, type NodeObject, type PodObject } from '../objects.ts';
@@ -88,10 +88,11 @@ export class Scheduler implements Controller {
     // Sorted by name, and only a better one takes over: ties fall to the first name.
     for (const node of this.#context.store.list(kinds.nodes)) {
       const score = this.#score(pod, node);
-      if (score === undefined || !rules.allows(node)) continue;
+      if (score === undefined) continue;
       const disliked = dislikesOf(pod, node);
       const isBetter = !best || disliked < best.disliked || (disliked === best.disliked && score > best.score);
-      if (isBetter) best = { name: node.metadata.name, disliked, score };
+      // Asked last, because it costs most.
+      if (isBetter && rules.allows(node)) best = { name: node.metadata.name, disliked, score };
     }
     return best?.name;
   }
@@ -115,6 +116,7 @@ export class Scheduler implements Controller {
 
   /** Whether the node is short of anything that hardly any pod asks for. */
   #lacks(node: NodeObject, total: Room, wanted: Resources['others']): boolean {
+    if (wanted === noOthers) return false;
     return Object.entries(wanted).some(([name, amount]) => {
       const pods = [...this.#context.pods.onNode(node.metadata.name).values()].filter((other) => !isFinished(other));
       const used = pods.reduce((sum, other) => sum + (requestsOf(other).others[name] ?? 0), 0);
@@ -129,10 +131,10 @@ function shareOf(left: number, total: number): number {
 
 /** `PreferNoSchedule` is no wall, but any other node comes first. */
 function dislikesOf(pod: PodObject, node: NodeObject): number {
-  const tolerations = pod.spec.tolerations ?? [];
-  return (node.spec.taints ?? []).filter(
-    (taint) => taint.effect === 'PreferNoSchedule' && !isTolerated(taint, tolerations),
-  ).length;
+  const { taints } = node.spec;
+  if (!taints) return 0;
+  const { tolerations = [] } = pod.spec;
+  return taints.filter((taint) => taint.effect === 'PreferNoSchedule' && !isTolerated(taint, tolerations)).length;
 }
 
 /** Conditions and annotations change nothing about what fits. */
