@@ -7,9 +7,11 @@ import type { PodView } from './pod.ts';
 /** Names a group; `undefined`: in none. */
 type GroupKey = (pod: PodView) => string | undefined;
 
-export interface PodGroups {
-  readonly byNode: ReadonlyMap<string, readonly PodView[]>;
-  readonly byOwner: ReadonlyMap<string, readonly PodView[]>;
+type Groups = Pick<ReadonlyMap<string, readonly PodView[]>, 'get'>;
+
+interface PodGroups {
+  readonly byNode: Groups;
+  readonly byOwner: Groups;
 }
 
 /** A list that was handed out is never changed, so what was said of it stays true. */
@@ -40,8 +42,8 @@ export function podsOfOwner(
 
 /** Groups that follow a list change by change. */
 export class GroupedPods {
-  readonly #byNode = new Map<string, readonly PodView[]>();
-  readonly #byOwner = new Map<string, readonly PodView[]>();
+  readonly #byNode = new GroupMap();
+  readonly #byOwner = new GroupMap();
 
   /** `before`, `now`: `undefined` where the pod is new, or gone. */
   change(before: PodView | undefined, now: PodView | undefined): void {
@@ -52,21 +54,58 @@ export class GroupedPods {
   /** Says that these are the groups of this list, which is not changed any more. */
   attachTo(pods: readonly PodView[]): void {
     if (groupsOfList.has(pods)) return;
-    groupsOfList.set(pods, { byNode: new Map(this.#byNode), byOwner: new Map(this.#byOwner) });
+    groupsOfList.set(pods, { byNode: this.#byNode.snapshot(), byOwner: this.#byOwner.snapshot() });
   }
 }
 
-function move(
-  groups: Map<string, readonly PodView[]>,
-  keyOf: GroupKey,
-  before: PodView | undefined,
-  now: PodView | undefined,
-): void {
+const bucketsMax = 256;
+
+/**
+ * A map of which a snapshot costs next to nothing, however large it is: it lies in buckets, which snapshots share with it until
+ * one is about to change.
+ */
+class GroupMap {
+  readonly #buckets = Array.from({ length: bucketsMax }, () => new Map<string, readonly PodView[]>());
+  /** 1: no snapshot has this bucket. */
+  readonly #isOwn = new Uint8Array(bucketsMax).fill(1);
+
+  get(key: string): readonly PodView[] | undefined {
+    return this.#buckets[bucketOf(key)]?.get(key);
+  }
+
+  /** Nobody in it: the group is gone. */
+  set(key: string, pods: readonly PodView[]): void {
+    const at = bucketOf(key);
+    const bucket = this.#isOwn[at] === 1 ? this.#buckets[at] : new Map(this.#buckets[at]);
+    if (!bucket) throw new RangeError(`no bucket ${at}`);
+    this.#buckets[at] = bucket;
+    this.#isOwn[at] = 1;
+    if (pods.length > 0) bucket.set(key, pods);
+    else bucket.delete(key);
+  }
+
+  snapshot(): Groups {
+    const buckets = this.#buckets.slice();
+    this.#isOwn.fill(0);
+    return { get: (key) => buckets[bucketOf(key)]?.get(key) };
+  }
+}
+
+function bucketOf(key: string): number {
+  let hash = 0;
+  for (let at = 0; at < key.length; at += 1) hash = (Math.imul(hash, 31) + key.charCodeAt(at)) | 0;
+  // The last characters alone would fill few buckets: names are often counted up.
+  return (hash ^ (hash >>> 8) ^ (hash >>> 16)) & (bucketsMax - 1);
+}
+
+function move(groups: GroupMap, keyOf: GroupKey, before: PodView | undefined, now: PodView | undefined): void {
   const [from, to] = [before && keyOf(before), now && keyOf(now)];
   if (from !== undefined) {
-    const left = (groups.get(from) ?? []).filter((pod) => pod !== before);
-    if (left.length > 0) groups.set(from, left);
-    else groups.delete(from);
+    const here = groups.get(from) ?? [];
+    groups.set(
+      from,
+      here.filter((pod) => pod !== before),
+    );
   }
   if (to !== undefined && now) groups.set(to, [...(groups.get(to) ?? []), now]);
 }

@@ -52,6 +52,8 @@ export interface SimulatedShellOptions {
   readonly connectTimeoutMs?: number | undefined;
   /** How long `run` waits for a server that is gone. */
   readonly reconnectMs?: number | undefined;
+  /** How often `run` looks what a command has written, from its start to its end. */
+  readonly looks?: number | undefined;
 }
 
 /** The answer to a reboot request gets out before the network goes. */
@@ -67,6 +69,7 @@ export class SimulatedShell implements Shell {
   readonly #callMs: number;
   readonly #connectTimeoutMs: number;
   readonly #reconnectMs: number;
+  readonly #looks: number;
   readonly #disk: SimulatedDisk;
 
   constructor(machine: Machine, clock: Clock, options: SimulatedShellOptions = {}) {
@@ -76,6 +79,7 @@ export class SimulatedShell implements Shell {
     this.#callMs = options.callMs ?? 50;
     this.#connectTimeoutMs = options.connectTimeoutMs ?? 15_000;
     this.#reconnectMs = options.reconnectMs ?? 60_000;
+    this.#looks = options.looks ?? 20;
     this.#disk = diskOf(machine);
   }
 
@@ -111,7 +115,7 @@ export class SimulatedShell implements Shell {
       const tail = written.slice(-tailMax);
       if (job.ended) return { ...job.outcome, tail };
       if (!this.#isAlive(job)) return { kind: 'lost', tail };
-      const lookAgainMs = Math.min(noticeMs, Math.max(500, (job.endsMs - job.startedMs) / 20));
+      const lookAgainMs = Math.min(noticeMs, Math.max(500, (job.endsMs - job.startedMs) / this.#looks));
       await this.#clock.sleep(Math.max(1, Math.min(lookAgainMs, job.endsMs - this.#clock.nowMs())), signal);
     }
   }

@@ -8,6 +8,8 @@ interface Sleeper {
   readonly wakeAtMs: number;
   readonly order: number;
   readonly wake: () => void;
+  /** Woken by its signal before its time. */
+  isUp: boolean;
 }
 
 export class VirtualClock implements Clock {
@@ -27,13 +29,18 @@ export class VirtualClock implements Clock {
   async sleep(durationMs: number, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     await new Promise<void>((resolve, reject) => {
-      const onAbort = (): void => reject(signal?.reason as Error);
+      const wakeAtMs = this.#nowMs + Math.max(0, durationMs);
       const wake = (): void => {
         signal?.removeEventListener('abort', onAbort);
         resolve();
       };
+      const sleeper: Sleeper = { wakeAtMs, order: (this.#order += 1), wake, isUp: false };
+      const onAbort = (): void => {
+        sleeper.isUp = true;
+        reject(signal?.reason as Error);
+      };
       signal?.addEventListener('abort', onAbort, { once: true });
-      this.#push({ wakeAtMs: this.#nowMs + Math.max(0, durationMs), order: (this.#order += 1), wake });
+      this.#push(sleeper);
     });
   }
 
@@ -47,6 +54,7 @@ export class VirtualClock implements Clock {
         setImmediate(resolve);
       });
       if (isDone()) return 'done';
+      while (this.#sleepers[0]?.isUp) this.#pop();
       const next = this.#sleepers[0];
       if (!next || next.wakeAtMs > untilMs) {
         if (Number.isFinite(untilMs)) this.#nowMs = Math.max(this.#nowMs, untilMs);
