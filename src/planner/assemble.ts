@@ -52,6 +52,7 @@ export function assembleRun(input: AssembleInput): RunDefinition {
     maxUnavailable,
     maxParallel: rollout?.maxParallel ?? Math.max(1, maxUnavailable),
     haltAfter: { failures: haltAfter?.failures ?? 1, consecutive: haltAfter?.consecutive },
+    waitTimeoutMs: rollout?.waitTimeout,
     evacuation: evacuation ?? defaultEvacuation,
     schedule: schedule && scheduleOf(schedule),
     rebalance,

@@ -92,6 +92,11 @@ const Rollout = z.strictObject({
   failureDomain: z.string().min(1).optional(),
   waves: z.array(Wave).min(1).optional(),
   haltAfter: z.strictObject({ failures: z.int().min(1).optional(), consecutive: z.int().min(1).optional() }).optional(),
+  waitTimeout: Duration.optional().meta({
+    description:
+      'How long the run waits while nothing can start, for room or for servers that are down for other reasons, before it halts; 4h where there is no schedule, else until its window shuts',
+    examples: ['4h'],
+  }),
 });
 
 /**

@@ -7,7 +7,8 @@ import { admit, queuesOf, sayRefusal, type Places, type Refusal, type Refuses } 
 import { isRebalancing } from './decide-rebalance.ts';
 import type { RunServer } from './definition.ts';
 import type { RunEvent } from './events.ts';
-import { isSameHold, noHold, type Hold } from './hold.ts';
+import { isForRoom, isSameHold, noHold, type Hold } from './hold.ts';
+import { givesUpMs, sayGivenUp } from './patience.ts';
 import { activeServers, type RunState } from './run-state.ts';
 import { neededMs, windowHold, type WindowHold } from './window.ts';
 
@@ -156,15 +157,10 @@ function fillWave(state: RunState, wave: number, active: readonly string[], obse
   };
 }
 
-/** A person who wants one server empty waits for room as long as an evacuation may take; a plan waits until there is some. */
-function waitedTooLong(
-  { definition, hold: before, holdSinceMs }: RunState,
-  hold: Hold,
-  nowMs: number,
-): string | undefined {
-  if (definition.purpose === 'maintenance' || hold.kind !== 'waiting' || before.kind !== 'waiting') return undefined;
-  const isOver = before.for === hold.for && nowMs - holdSinceMs >= definition.evacuation.timeoutMs;
-  return isOver ? hold.text : undefined;
+/** The reason to end the run, once it has waited long enough for what it still waits for. */
+function waitedTooLong(state: RunState, hold: Hold, nowMs: number): string | undefined {
+  const untilMs = isForRoom(hold) ? givesUpMs(state) : undefined;
+  return isForRoom(hold) && untilMs !== undefined && nowMs >= untilMs ? sayGivenUp(state, hold) : undefined;
 }
 
 /** Servers that may start now as far as time goes; and what the others wait for, of those whose turn comes first. */

@@ -111,6 +111,8 @@ export interface RunDefinition {
   readonly maxUnavailable: number;
   readonly maxParallel: number;
   readonly haltAfter: { readonly failures: number; readonly consecutive?: number | undefined };
+  /** How long it waits while nothing can start; left out: see `patience.ts`. */
+  readonly waitTimeoutMs?: number | undefined;
   readonly evacuation: EvacuationPolicy;
   /** When servers may start, and how long one is said to take; left out: at any time. */
   readonly schedule?: Schedule | undefined;

@@ -20,6 +20,13 @@ export function isSameHold(a: Hold, b: Hold): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }
 
+export type RoomHold = Extract<Hold, { kind: 'waiting' }> & { readonly for: 'budget' | 'capacity' };
+
+/** What others have to free: places in the budget, or room for pods. One may turn into the other while nothing gets better. */
+export function isForRoom(hold: Hold): hold is RoomHold {
+  return hold.kind === 'waiting' && (hold.for === 'budget' || hold.for === 'capacity');
+}
+
 /** The reason alone, for messages that say themselves what it is the reason of. */
 export function sayHold(hold: Hold): string {
   switch (hold.kind) {

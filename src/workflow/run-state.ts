@@ -4,7 +4,7 @@
 import { InvariantError, unreachable } from '../errors/maintenance-error.ts';
 import type { RunDefinition } from './definition.ts';
 import type { Outcome, RunEvent } from './events.ts';
-import { noHold, type Hold } from './hold.ts';
+import { isForRoom, noHold, type Hold } from './hold.ts';
 import { applyRebalanceEvent, type RebalanceState } from './rebalance-state.ts';
 
 type WaveStatus =
@@ -123,6 +123,7 @@ function endServer(state: RunState, event: Extract<RunEvent, { kind: 'serverEnde
 }
 
 function kindOf(hold: Hold): string {
+  if (isForRoom(hold)) return 'room';
   return hold.kind === 'waiting' ? hold.for : hold.kind;
 }
 

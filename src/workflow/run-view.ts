@@ -57,6 +57,8 @@ export interface RunView {
   readonly commit?: string | undefined;
   readonly status: RunStatus;
   readonly hold: Hold;
+  /** When it halts if it still waits for the same then; left out: it waits for nothing, or however long that takes. */
+  readonly givesUpMs?: number | undefined;
   readonly reason: string;
   readonly createdMs: number;
   readonly endedMs?: number | undefined;

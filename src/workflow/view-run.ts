@@ -1,6 +1,7 @@
 /** From folded states to what people are shown. Pure; the words are chosen here, the layout is the CLI's. */
 import type { ProgramStep, RunServer } from './definition.ts';
 import type { RunState } from './run-state.ts';
+import { givesUpMs } from './patience.ts';
 import { openMove, type RebalanceMove } from './rebalance-state.ts';
 import { describeMove } from './move-words.ts';
 import type { RebalanceView, RunStatus, RunView, ServerRow } from './run-view.ts';
@@ -19,6 +20,7 @@ export function viewRun(run: RunState, servers: ReadonlyMap<string, ServerState>
     commit: definition.commit,
     status: statusOf(run),
     hold: run.hold,
+    givesUpMs: run.ended ? undefined : givesUpMs(run),
     reason: run.ended?.reason ?? '',
     createdMs: run.createdMs,
     endedMs: run.ended?.atMs,

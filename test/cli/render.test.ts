@@ -77,6 +77,12 @@ describe('status', () => {
     expect(text.startsWith(status === 'paused' ? 'run r1 · weekly-kernel · PAUSED · 0 of' : 'run r1')).toBe(true);
   });
 
+  it('says until when a run waits for what others have to free', () => {
+    const hold = { kind: 'waiting', for: 'budget', text: 'budget: rack1-02 unavailable, at most 1' } as const;
+    const text = renderStatus(runView({ hold, givesUpMs: nowMs + 90 * 60_000 }), view);
+    expect(text.split('\n').at(-1)).toBe(' waiting: budget: rack1-02 unavailable, at most 1 · gives up 02:11');
+  });
+
   it('tells of the rebalancing: points before and now, moves, what is under way, why it ended', () => {
     const rebalance = {
       policy: 'spread',

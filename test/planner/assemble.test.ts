@@ -39,6 +39,13 @@ function assemble(
 
 const ten = Array.from({ length: 10 }, (_, index) => [`s${index}`] as const);
 
+describe('the time that a run waits while nothing can start', () => {
+  it('is what the plan says, and left open where it says nothing', () => {
+    expect(assemble([['a']], { rollout: { waitTimeout: '90m' } }).waitTimeoutMs).toBe(90 * 60_000);
+    expect(assemble([['a']]).waitTimeoutMs).toBeUndefined();
+  });
+});
+
 describe('waves', () => {
   it('have sizes, not totals; percentages are of all targets; what is left over forms a last wave', () => {
     const run = assemble(ten, {

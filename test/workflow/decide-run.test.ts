@@ -1,8 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { scheduleOf } from '../../src/spec/plan-schedule.ts';
 import { decideRun } from '../../src/workflow/decide-run.ts';
+import type { RunDefinition } from '../../src/workflow/definition.ts';
 import type { RunEvent } from '../../src/workflow/events.ts';
-import { applyRunEvent, createRun } from '../../src/workflow/run-state.ts';
+import { givesUpMs } from '../../src/workflow/patience.ts';
+import { applyRunEvent, createRun, type RunState } from '../../src/workflow/run-state.ts';
+import { plan } from '../simulation/harness.ts';
 import { definition, runAfter, runServer, type RunShape } from './fixtures.ts';
 
 const quiet = { nowMs: 100_000, down: new Set<string>() };
@@ -241,5 +245,77 @@ describe('the end of a run', () => {
       { kind: 'runEnded', outcome: 'halted', reason: expect.any(String) },
     ]);
     expect(at(limitMs, run)).toMatchObject([{ kind: 'runHoldChanged' }]);
+  });
+});
+
+describe('a run in which nothing can start', () => {
+  const hours = 60 * 60_000;
+  const room = { kind: 'waiting', for: 'capacity', text: 'a: no room' } as const;
+  const budget = { kind: 'waiting', for: 'budget', text: 'budget: x unavailable, at most 1 may be' } as const;
+  const refuses = (): string => 'no room';
+  const waiting = (...events: RunEvent[]): RunState => runAfter({}, started, ...events);
+  const heldSince2s = waiting({ kind: 'runHoldChanged', hold: room });
+  const endsAt = (nowMs: number, state: RunState): unknown =>
+    decideRun(state, { ...quiet, nowMs, refuses }).events.find(({ kind }) => kind === 'runEnded');
+  const change = (run: RunState, more: Partial<RunDefinition>): RunState => ({
+    ...run,
+    definition: { ...run.definition, ...more },
+  });
+
+  it('halts after four hours, says what it waited for and what to do, and tells beforehand when', () => {
+    const untilMs = 2_000 + 4 * hours;
+    expect(endsAt(untilMs - 1, heldSince2s)).toBeUndefined();
+    expect(givesUpMs(heldSince2s)).toBe(untilMs);
+    expect(endsAt(untilMs, heldSince2s)).toMatchObject({
+      outcome: 'halted',
+      reason: 'nothing could start for 4 h: a: no room; make room, then `pitcrew start weekly`',
+    });
+  });
+
+  it('waits as long as the plan says', () => {
+    const patient = change(heldSince2s, { waitTimeoutMs: 30 * 60_000 });
+    expect(endsAt(2_000 + 30 * 60_000 - 1, patient)).toBeUndefined();
+    expect(endsAt(2_000 + 30 * 60_000, patient)).toMatchObject({
+      reason: expect.stringMatching(/^nothing could start for 30 min: /),
+    });
+  });
+
+  it('names those that are down for other reasons', () => {
+    const run = waiting({ kind: 'runHoldChanged', hold: budget });
+    const down = new Set(['x', 'y']);
+    const events = decideRun(run, { nowMs: 2_000 + 4 * hours, down }).events;
+    expect(events).toMatchObject([
+      {
+        kind: 'runEnded',
+        reason:
+          'nothing could start for 4 h: budget: x, y unavailable, at most 1; bring back what is down, or allow more, then `pitcrew start weekly`',
+      },
+    ]);
+  });
+
+  it('gains no time by waiting for room and for the budget in turns, and all of it by a server that starts', () => {
+    const inTurns = waiting({ kind: 'runHoldChanged', hold: room }, { kind: 'runHoldChanged', hold: budget });
+    expect(givesUpMs(inTurns)).toBe(2_000 + 4 * hours);
+    const progress: RunEvent[] = [admit('a'), end('a', 'done'), { kind: 'runHoldChanged', hold: room }];
+    expect(givesUpMs(waiting({ kind: 'runHoldChanged', hold: room }, ...progress))).toBe(5_000 + 4 * hours);
+    const pause: RunEvent = { kind: 'runHoldChanged', hold: { kind: 'paused', by: 'me' } };
+    const again: RunEvent = { kind: 'runHoldChanged', hold: room };
+    expect(givesUpMs(waiting({ kind: 'runHoldChanged', hold: room }, pause, again))).toBe(4_000 + 4 * hours);
+  });
+
+  it('never ends as long as anybody is at work', () => {
+    const atWork = waiting({ kind: 'runHoldChanged', hold: room }, admit('a'));
+    expect(endsAt(100 * hours, atWork)).toBeUndefined();
+  });
+
+  it('waits for its next window where it has windows, unless the plan says how long', () => {
+    const windows = [{ opens: '0 0 * * *', lasts: '23h', timeZone: 'UTC' }];
+    const { schedule } = plan({ schedule: { windows } }).spec;
+    if (!schedule) throw new Error('a schedule');
+    const inWindow = change(heldSince2s, { schedule: scheduleOf(schedule) });
+    const lateMs = 2_000 + 5 * hours;
+    expect(endsAt(lateMs, inWindow)).toBeUndefined();
+    expect(givesUpMs(inWindow)).toBeUndefined();
+    expect(endsAt(lateMs, change(inWindow, { waitTimeoutMs: hours }))).toMatchObject({ outcome: 'halted' });
   });
 });

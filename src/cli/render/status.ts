@@ -132,12 +132,16 @@ function holdLines(run: RunView, view: View): string[] {
     case 'paused':
       return lines(' paused by ', `${run.hold.by}; \`pitcrew resume ${run.runId}\` goes on`);
     case 'waiting':
-      return lines(' waiting: ', run.hold.text);
+      return wrapSegments([clean(run.hold.text), givesUpText(run.givesUpMs, view)], ' waiting: ', view.width);
     case 'blocked':
       return lines(' blocked: ', run.hold.by);
     default:
       return unreachable(run.hold);
   }
+}
+
+function givesUpText(givesUpMs: number | undefined, view: View): string {
+  return givesUpMs === undefined ? '' : `gives up ${moment(givesUpMs, view)}`;
 }
 
 function rebalanceLines({ rebalance }: RunView, view: View): string[] {
