@@ -2,6 +2,7 @@
  * Live moves in a world that breaks, at moments that chance chooses: before the commit point the source goes on with its connections,
  * after it exactly one copy runs, and nothing stays behind. `-- --campaign` breaks each thing fifty times.
  */
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { containers } from '../../src/lab/nodes/workloads.ts';
@@ -146,4 +147,69 @@ describe('a live move', () => {
       }
     },
   );
+});
+
+/** Looked at from outside, so that nothing on the server stands in its way. */
+async function untilCommitted({ id, target }: MoveOrder): Promise<void> {
+  const notes = lab.test.server(target).inServer(`/run/pitcrew/moves/${id}/notes`);
+  await lab.test.until('the target hears of the commit', async () =>
+    (await readFile(notes, 'utf8').catch(() => '')).includes(' committed'),
+  );
+}
+
+async function moveAndStrike(name: string, strike: (order: MoveOrder) => Promise<void>): Promise<MoveEnd> {
+  let striking: Promise<void> = Promise.resolve();
+  const { end } = await lab.move(name, {
+    onBegin: (order) => {
+      striking = untilCommitted(order()).then(() => strike(order()));
+    },
+  });
+  await striking.catch((error: unknown) => {
+    throw new Error(`it was over before: ${JSON.stringify(end)}`, { cause: error });
+  });
+  return end;
+}
+
+describe('a target that falls silent after the commit point', () => {
+  it.each([
+    {
+      what: 'and has lost its power gives the pod back to its source',
+      strike: async ({ target }: MoveOrder) => lab.test.lab.powerOff(target),
+      mend: async ({ target }: MoveOrder) => lab.test.lab.powerOn(target),
+      expected: { kind: 'rolledBack', because: expect.stringContaining('it has no power') as string },
+    },
+    {
+      what: 'is asked again when its cable is back, and what it has stands',
+      strike: async ({ target }: MoveOrder) => {
+        await lab.test.lab.network.setServerLink(target, false);
+        await sleep(deadMs);
+        await lab.test.lab.network.setServerLink(target, true);
+      },
+      mend: async () => Promise.resolve(),
+      expected: { kind: 'done', evidence: { kept: 'everything' } },
+    },
+  ])('$what', { timeout: 5 * minuteMs }, async ({ strike, mend, expected }) => {
+    const { test } = lab;
+    test.statefulSet('redis', { containers: [containers.redis] });
+    const pod = await test.ready('redis-0');
+    // Small enough to take all of its memory along, so that nothing is fetched afterwards.
+    const client = await test.client({ kind: 'redis', megabytes: 10 }, pod);
+    let struck: MoveOrder | undefined;
+    const end = await moveAndStrike('redis-0', async (order) => {
+      struck = order;
+      await strike(order);
+    });
+    expect(end).toMatchObject(expected);
+    const after = await test.ready('redis-0');
+    expect(after.spec.nodeName).toBe(end.kind === 'done' ? struck?.target : struck?.source);
+    expect(after.status.podIP).toBe(pod.status.podIP);
+    await sleep(2_000);
+    expect((await client.stop()).faults).toEqual([]);
+    if (struck) await mend(struck);
+    await lab.sweep();
+    expect({ copies: await copiesOf('redis-server'), leftovers: await lab.leftovers() }).toEqual({
+      copies: 1,
+      leftovers: [],
+    });
+  });
 });

@@ -76,6 +76,8 @@ until [ -d /sys/class/net/eth0 ] && [ -d /sys/class/net/pods0 ]; do
   sleep 0.05
 done
 ip link set lo up
+# A server keeps its network card through a reboot, and the others remember its address.
+ip link set eth0 address "$(printf '02:77:00:00:00:%02x' "${address##*.}")"
 ip addr add "$address/24" dev eth0
 ip link set eth0 up
 ip link add cni0 type bridge

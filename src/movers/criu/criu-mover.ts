@@ -24,7 +24,7 @@ import type {
 } from '../../ports/movers.ts';
 import type { ApiObjects } from '../../ports/objects.ts';
 import type { InventoryServer } from '../../spec/inventory.ts';
-import type { CutResult } from './cut.ts';
+import type { CutResult, Unclear } from './cut.ts';
 import { Passage, type End } from './passage.ts';
 import {
   bytesOf,
@@ -183,7 +183,7 @@ export class CriuMover implements PodMover {
       case 'sourceLost':
         return this.#withoutSource(order, passage, context.signal);
       case 'unclear':
-        return this.#untangle(order, passage, context);
+        return this.#untangle(order, passage, result, context);
       default:
         return unreachable(result);
     }
@@ -193,16 +193,16 @@ export class CriuMover implements PodMover {
    * Past the commit point, and the target has fallen silent. Its own word is best; the proof that nothing of the move runs
    * there is as good. Without either it is waited for, and then a person is asked.
    */
-  async #untangle(order: MoveOrder, passage: Passage, context: MoveContext): Promise<MoveProgress> {
+  async #untangle(order: MoveOrder, passage: Passage, result: Unclear, context: MoveContext): Promise<MoveProgress> {
     const { signal, view } = context;
-    const result = await passage.cut.again(signal);
-    if (result.kind !== 'unclear') return this.#afterCut(order, passage, result, context);
     const bmc = this.#needs.connections.bmcOf(await this.#serverOf(order.target));
     const proof = await passage.cut.whyTargetIsDown(result, nodeOf(view, order.target), bmc, signal);
     if (proof !== undefined && (await passage.cut.reclaim(signal)) === 'aborted') {
       const because = `${order.target} fell silent in the middle, and ${proof}; what it may have answered meanwhile is lost`;
       return this.#giveUp(passage, because, context);
     }
+    const again = await passage.cut.again(signal);
+    if (again.kind !== 'unclear') return this.#afterCut(order, passage, again, context);
     const text = `${podKey(order.pod)} stands still on ${order.source}, and it is not known whether ${order.target} has begun: ${result.because}`;
     if (this.#needs.clock.nowMs() - order.startedMs < 2 * order.timeoutMs) {
       return { kind: 'cutover', note: text, isCommitted: true };

@@ -163,7 +163,7 @@ BatchMode yes
 Ciphers ${ciphers}
 Compression no
 ExitOnForwardFailure yes
-ConnectTimeout 5
+ConnectTimeout 10
 ServerAliveInterval 3
 ServerAliveCountMax 3
 `;

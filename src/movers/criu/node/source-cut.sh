@@ -204,7 +204,7 @@ while :; do
       ;;
     *)
       silences=$((${silences-0} + 1))
-      [ "$silences" -le 3 ] || { echo "unclear the target fell silent after the commit point"; exit 0; }
+      [ "$silences" -le 1 ] || { echo "unclear the target fell silent after the commit point"; exit 0; }
       sleep 1
       kill "$session" 2>/dev/null
       converse -o ExitOnForwardFailure=no
