@@ -3,6 +3,11 @@ import { listAt, recordAt, textAt, type JsonRecord } from './json.ts';
 import { cpuMillisOf, memoryBytesOf } from './quantity.ts';
 import { noOthers, type Resources } from './resources.ts';
 
+/** An init container that is not waited for, and runs on beside the others. */
+export function isSidecar(initContainer: unknown): boolean {
+  return textAt(initContainer, 'restartPolicy') === 'Always';
+}
+
 /**
  * Containers and sidecars together; or, if that is more, an init container with the sidecars that started before it;
  * plus overhead. Requests of the pod as a whole (KEP-2837) take the place of the sum.
@@ -13,7 +18,7 @@ export function parseRequests(spec: unknown): Resources {
   const highest: Amounts = new Map();
   for (const container of listAt(spec, 'initContainers')) {
     const asked = requestsOf(container);
-    if (textAt(container, 'restartPolicy') === 'Always') {
+    if (isSidecar(container)) {
       addTo(sidecars, asked);
       continue;
     }

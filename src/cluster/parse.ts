@@ -6,7 +6,7 @@
 import { flagAt, listAt, numberAt, optionalTextAt, recordAt, textAt, textsAt, timeAt, isRecord } from './json.ts';
 import type { JsonRecord } from './json.ts';
 import { parsePlacement, parseSelector, parseTolerations } from './parse-placement.ts';
-import { parseRequests, parseResources } from './parse-requests.ts';
+import { isSidecar, parseRequests, parseResources } from './parse-requests.ts';
 import { cordonOf } from './cordon.ts';
 import type { NodeView } from './node.ts';
 import type { PodOwner, PodPhase, PodView, PodVolume, VolumeKind } from './pod.ts';
@@ -51,6 +51,15 @@ function parseTaint(taint: unknown): Taint {
 
 const phases: ReadonlySet<string> = new Set<PodPhase>(['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown']);
 
+/** `status.podIP` and `status.podIPs`, the only ways in which a pod is told its address. */
+function parseAddressVariables(container: unknown): string[] {
+  return listAt(container, 'env')
+    .filter((entry) =>
+      /^status\.podIPs?$/.test(textAt(recordAt(recordAt(entry, 'valueFrom'), 'fieldRef'), 'fieldPath')),
+    )
+    .map((entry) => `${textAt(entry, 'name')} of ${textAt(container, 'name')}`);
+}
+
 export function parsePod(object: unknown): PodView {
   const metadata = recordAt(object, 'metadata');
   const status = recordAt(object, 'status');
@@ -76,7 +85,16 @@ export function parsePod(object: unknown): PodView {
 /** What a pod's spec says. */
 type Wants = Pick<
   PodView,
-  'node' | 'volumes' | 'tolerations' | 'hostNetwork' | 'gracePeriodSeconds' | 'priority' | 'requests' | 'placement'
+  | 'node'
+  | 'volumes'
+  | 'tolerations'
+  | 'hostNetwork'
+  | 'gracePeriodSeconds'
+  | 'priority'
+  | 'requests'
+  | 'placement'
+  | 'addressVariables'
+  | 'sidecars'
 >;
 
 interface KnownWants {
@@ -106,6 +124,10 @@ function wantsOf(spec: JsonRecord, name: string, labels: PodView['labels']): Wan
     priority: numberAt(spec, 'priority'),
     requests: parseRequests(spec),
     placement: parsePlacement(spec, labels),
+    addressVariables: listAt(spec, 'containers').flatMap(parseAddressVariables),
+    sidecars: listAt(spec, 'initContainers')
+      .filter(isSidecar)
+      .map((container) => textAt(container, 'name')),
   };
 }
 

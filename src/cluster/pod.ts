@@ -50,6 +50,10 @@ export interface PodView extends PodRef {
   /** On which nodes, beside which pods. */
   readonly placement: PlacementRules;
   readonly ip: string;
+  /** Which variables of its environment hold its address (`status.podIP`), as `POD_IP of app`: they never change while it runs. */
+  readonly addressVariables: readonly string[];
+  /** Init containers that run on beside the others. */
+  readonly sidecars: readonly string[];
 }
 
 export function podKey(pod: { namespace: string; name: string }): string {

@@ -111,6 +111,22 @@ describe('pods', () => {
     expect(pod.volumes).toEqual([{ name: 'v', ...expected }]);
   });
 
+  test('the variables that hold its address are named with their container, and no others', () => {
+    const env = [
+      { name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
+      { name: 'ALL', valueFrom: { fieldRef: { fieldPath: 'status.podIPs' } } },
+      { name: 'HOST', valueFrom: { fieldRef: { fieldPath: 'status.hostIP' } } },
+      { name: 'FIXED', value: 'status.podIP' },
+    ];
+    const pod = parsePod({ spec: { containers: [{ name: 'app', env }, { name: 'side' }] } });
+    expect(pod.addressVariables).toEqual(['POD_IP of app', 'ALL of app']);
+  });
+
+  test('an init container that runs on is a sidecar', () => {
+    const initContainers = [{ name: 'once' }, { name: 'proxy', restartPolicy: 'Always' }];
+    expect(parsePod({ spec: { initContainers } }).sidecars).toEqual(['proxy']);
+  });
+
   test('requests are containers and sidecars together, or the largest init container, plus overhead', () => {
     expect(cpuOf({ containers: [container('100m'), container('1')] })).toBe(1100);
     expect(cpuOf({ containers: [container('1')], initContainers: [container('3')] })).toBe(3000);
@@ -132,6 +148,8 @@ describe('pods', () => {
       priority: 0,
       createdMs: 0,
       hostNetwork: false,
+      addressVariables: [],
+      sidecars: [],
     });
   });
 });

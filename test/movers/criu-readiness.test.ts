@@ -1,7 +1,13 @@
 /** Who takes part in a live move, and what is named where somebody does not. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { pairBlockers, podBlockers, serverBlockers, serverFactsOf } from '../../src/movers/criu/readiness.ts';
+import {
+  addressBlockers,
+  pairBlockers,
+  podBlockers,
+  serverBlockers,
+  serverFactsOf,
+} from '../../src/movers/criu/readiness.ts';
 import { pod } from '../workflow/fixtures.ts';
 
 const ready = `fact arch x86_64
@@ -63,6 +69,7 @@ describe('a pod', () => {
       'volume data that has to be attached elsewhere',
     ],
     [{ ready: false }, 'it is not ready'],
+    [{ sidecars: ['proxy'] }, 'sidecar proxy among its init containers'],
     [{ owner: { kind: 'Job', name: 'j', uid: 'u' } }, 'its owner is a Job, which may not make it anew'],
   ])('with %j is refused by name', (change, because) => {
     expect(podBlockers({ ...movable, ...change }, facts)).toEqual([because]);
@@ -78,6 +85,45 @@ describe('a pod', () => {
 
   it('of which its server knows no container is not moved', () => {
     expect(podBlockers({ ...movable, uid: 'other' }, facts)).toHaveLength(1);
+  });
+});
+
+describe('a pod that would get another address', () => {
+  const elsewhere = serverFactsOf(ready.replace('network lab-ipam', 'network calico'));
+
+  it('may have connections, for they are what it does not keep', () => {
+    expect(addressBlockers(movable, elsewhere)).toEqual([]);
+  });
+
+  it('is refused for each socket that goes by its own address, and for no one else’s', () => {
+    const sockets =
+      'fact socket uid-1 tcp 10.1.2.3:7000\nfact socket uid-1 udp 10.1.2.3:53\nfact socket uid-2 tcp 10.1.2.4:80\n';
+    expect(addressBlockers(movable, serverFactsOf(`${ready}${sockets}`))).toEqual([
+      'it would get another address, and has a socket on its own: tcp 10.1.2.3:7000',
+      'it would get another address, and has a socket on its own: udp 10.1.2.3:53',
+    ]);
+  });
+
+  it.each([
+    [
+      { addressVariables: ['POD_IP of app', 'HOST of side'] },
+      /goes by the one that it was told: POD_IP of app, HOST of side$/,
+    ],
+    [
+      { annotations: { 'cni.projectcalico.org/ipAddrs': '["10.1.2.3"]' } },
+      /^it asks for an address of its own \(cni.projectcalico/,
+    ],
+  ])('is refused by name with %j', (change, because) => {
+    const blockers = addressBlockers({ ...movable, ...change }, elsewhere);
+    expect(blockers).toHaveLength(1);
+    expect(blockers[0]).toMatch(because);
+  });
+
+  it('is refused where its name brings it the same address at once, unless it gets another name as well', () => {
+    const named = serverFactsOf(ready.replace('network lab-ipam', 'network kube-ovn'));
+    const owner = { kind: 'StatefulSet', name: 'db', uid: 'u' };
+    expect(addressBlockers({ ...movable, owner }, named)).toHaveLength(1);
+    expect(addressBlockers({ ...movable, owner: { ...owner, kind: 'ReplicaSet' } }, named)).toEqual([]);
   });
 });
 

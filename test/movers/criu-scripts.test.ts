@@ -1,7 +1,7 @@
 /** What runs on the servers, as far as that can be seen without one. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
@@ -20,6 +20,7 @@ const source: scripts.SourceFacts = {
   mac: '02:00:00:00:00:01',
   mtu: 1_500,
   address: '10.88.1.2',
+  addresses: ['10.88.1.2'],
   gateway: '10.88.0.1',
   bytes: 500_000_000,
   remotePorts: [20_001],
@@ -34,10 +35,18 @@ describe('the scripts', () => {
       const text = readFileSync(path.join(nodeFolder, file), 'utf8');
       return [file, text.startsWith('#!/bin/bash') ? 'bash' : 'sh', text];
     });
-    const target = { moveId, namespace: 'default', initContainers: ['init'], sshUser: 'root', source };
+    const from = { moveId, podUid: 'u', lazyFromBytes: 1, firstPort: 20_000, keepsAddress: false };
+    const target = {
+      moveId,
+      namespace: 'default',
+      initContainers: ['init'],
+      sshUser: 'root',
+      source,
+      keepsAddress: false,
+    };
     texts.push(
       ['look', 'sh', scripts.lookText()],
-      ['source', 'sh', scripts.prepareSourceText({ moveId, podUid: 'u', lazyFromBytes: 1, firstPort: 20_000 })],
+      ['source', 'sh', scripts.prepareSourceText(from)],
       ['target', 'sh', scripts.prepareTargetText(target)],
       ['ready', 'sh', scripts.awaitReadyText(moveId, 5)],
       ['clean', 'sh', scripts.cleanText(moveId, 'root')],
@@ -75,8 +84,78 @@ describe('the scripts', () => {
       sshUser: 'root',
       hostKeys: ['ssh-ed25519 B'],
       targetBootId: 'b0e1',
+      keepsAddress: true,
     };
     expect(scripts.connectText(connect)).not.toMatch(/PRIVATE KEY/);
+  });
+
+  it('find the sockets that go by the own address of a pod, of both families, and no others', async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'pitcrew-sockets-'));
+    try {
+      await mkdir(path.join(folder, '42/net'), { recursive: true });
+      // As Linux 6.18 shows them: what is printed is a word of 32 bits, so the bytes of an address stand backwards.
+      const line = (local: string, remote: string, state: string, inode: number): string =>
+        `   1: ${local} ${remote} ${state} 00000000:00000000 00:00000000 00000000     0        0 ${inode} 2 0000000022ce39c9 100 0\n`;
+      const [any, none, six] = ['00000000:0000', '0'.repeat(32), '000088FD000000000000000007000000'];
+      const files = {
+        tcp: [
+          line('0100007F:1B5A', any, '0A', 1),
+          line('0708090A:1B58', any, '0A', 2),
+          line('00000000:1B59', any, '0A', 3),
+          line('0708090A:1B58', '0708090A:896C', '01', 4),
+        ],
+        tcp6: [
+          line(`${'0'.repeat(24)}01000000:1B5D`, `${none}:0000`, '0A', 5),
+          line(`${six}:1B5B`, `${none}:0000`, '0A', 6),
+          line(`${none}:1B5C`, `${none}:0000`, '0A', 7),
+        ],
+        udp: [
+          line('0708090A:0035', any, '07', 8),
+          line('00000000:0036', any, '07', 9),
+          line('FB0000E0:14E9', any, '07', 10),
+          line('0708090A:DB50', '0100090A:0063', '01', 11),
+        ],
+        udp6: [
+          line('0000000000000000FFFF00000708090A:0037', `${none}:0000`, '07', 12),
+          line('0000000000000000FFFF00000100007F:0038', `${none}:0000`, '07', 13),
+          line('000002FF0000000000000000FB000000:14EA', `${none}:0000`, '07', 14),
+        ],
+      };
+      for (const [name, lines] of Object.entries(files)) {
+        await writeFile(path.join(folder, '42/net', name), `  sl  local_address rem_address   st\n${lines.join('')}`);
+      }
+      const text = readFileSync(path.join(nodeFolder, 'sockets.sh'), 'utf8');
+      const { stdout } = spawnSync('sh', ['-c', `proc=$1\n${text}\nown_sockets 42`, 'sh', folder], {
+        encoding: 'utf8',
+      });
+      expect(stdout.split('\n')).toEqual([
+        'tcp 10.9.8.7:7000 2',
+        'tcp [fd88:0000:0000:0000:0000:0000:0000:0007]:7003 6',
+        'udp 10.9.8.7:53 8',
+        'udp 10.9.8.7:56144 11',
+        'udp 10.9.8.7:55 12',
+        '',
+      ]);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it('close connections in CRIU where the address is another one, and never where it goes along', () => {
+    for (const keepsAddress of [true, false]) {
+      const connect = {
+        moveId,
+        targetAddress: 'a',
+        targetPort: 22,
+        sshUser: 'root',
+        hostKeys: [],
+        targetBootId: 'b0e1',
+        keepsAddress,
+      };
+      const target = { moveId, namespace: 'default', initContainers: [], sshUser: 'root', source, keepsAddress };
+      expect(scripts.connectText(connect).includes('tcp-close')).toBe(!keepsAddress);
+      expect(scripts.prepareTargetText(target).includes('tcp-close')).toBe(!keepsAddress);
+    }
   });
 
   it('tell facts apart by their keys, and read what a source says', () => {

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { recordAt } from '../../src/cluster/json.ts';
 import {
+  askingFor,
   bindingOf,
   isSteered,
   keepsAddress,
@@ -17,8 +18,7 @@ const wish: Steering = {
   meant: { kind: 'name', name: 'db-0' },
   node: 'node-b',
   isBound: false,
-  network: 'lab-ipam',
-  address: '10.88.1.2',
+  asked: { 'lab.pitcrew.dev/ip': '10.88.1.2' },
 };
 
 const running = {
@@ -77,12 +77,10 @@ describe('the policy', () => {
     expect(textOf(policyOf({ ...wish, isBound: true }))).toContain('/spec/nodeName');
   });
 
-  it.each([
-    ['calico', 'cni.projectcalico.org/ipAddrs'],
-    ['kube-ovn', 'ovn.kubernetes.io/ip_address'],
-    ['lab-ipam', 'lab.pitcrew.dev/ip'],
-  ])('asks %s for the address by %s', (network, annotation) => {
-    expect(textOf(policyOf({ ...wish, network }))).toContain(annotation);
+  it('asks for the address where the network gives it out twice, and for nothing where it does not', () => {
+    expect(textOf(policyOf(wish))).toContain(String.raw`\"lab.pitcrew.dev/ip\": \"10.88.1.2\"`);
+    expect(askingFor('lab-ipam', '10.88.1.2')).toEqual(wish.asked);
+    for (const network of ['calico', 'kube-ovn', 'host-local', '']) expect(askingFor(network, '10.88.1.2')).toEqual({});
   });
 
   it('promises no address where the network gives none out twice', () => {

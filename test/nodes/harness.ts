@@ -114,8 +114,10 @@ export class TestLab {
     if (pod) this.lab.world.api.registry.delete(kinds.pods, pod, { gracePeriodSeconds });
   }
 
-  async client(client: ClientKind, pod: PodObject): Promise<ClientProcess> {
-    const started = await ClientProcess.start(this.lab.network, client, pod.status.podIP ?? '', ports[client.kind]);
+  /** By the pod's address; or by its name, and then it connects anew wherever the pod is. */
+  async client(client: ClientKind, pod: PodObject, by: 'address' | 'name' = 'address'): Promise<ClientProcess> {
+    const host = by === 'name' ? `${pod.metadata.name}@${this.lab.namesFile}` : (pod.status.podIP ?? '');
+    const started = await ClientProcess.start(this.lab.network, client, host, ports[client.kind]);
     this.#clients.push(started);
     return started;
   }

@@ -7,6 +7,7 @@ import { SystemClock, SystemRandom } from '../../src/adapters/system/system-cloc
 import { RealConnections } from '../../src/daemon/connections.ts';
 import { MaintenanceError } from '../../src/errors/maintenance-error.ts';
 import type { ClientProcess } from '../../src/lab/nodes/clients/client-process.ts';
+import type { PodNetwork } from '../../src/lab/nodes/pod-network.ts';
 import { CriuMover } from '../../src/movers/criu/criu-mover.ts';
 import { wrapperText } from '../../src/movers/criu/scripts.ts';
 import type { Bmc } from '../../src/ports/bmc.ts';
@@ -45,9 +46,9 @@ export class MovingLab {
     this.#mover = this.#newMover();
   }
 
-  static async start(): Promise<MovingLab> {
+  static async start(podNetwork: PodNetwork = 'lab-ipam'): Promise<MovingLab> {
     const files = [{ path: wrapper, text: wrapperText(), mode: 0o755 }];
-    const test = await TestLab.start({ runcBinary: wrapper, files });
+    const test = await TestLab.start({ runcBinary: wrapper, files, podNetwork });
     try {
       for (const server of test.lab.servers.values()) {
         await server.run(['sysctl', '-q', '-w', 'fs.pipe-max-size=67108864', 'fs.pipe-user-pages-soft=0']);

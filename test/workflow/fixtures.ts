@@ -108,6 +108,8 @@ export function pod(change: Partial<PodView> = {}): PodView {
     volumes: [],
     tolerations: [],
     hostNetwork: false,
+    addressVariables: [],
+    sidecars: [],
     gracePeriodSeconds: 30,
     priority: 0,
     createdMs: 1,

@@ -14,7 +14,9 @@ import { startLabKubernetes, type LabKubernetes } from '../kubernetes/lab-kubern
 import { makeKey } from '../ssh/keys.ts';
 import { criDefinitions, Kubelet } from './kubelet/kubelet.ts';
 import { cgroupPrefixOf, clearLeftovers, LabTrace } from './leftovers.ts';
+import { keepNames } from './names.ts';
 import { Network } from './network.ts';
+import type { PodNetwork } from './pod-network.ts';
 import { ensureRoot } from './root.ts';
 import { LabServer, type LabFile } from './server.ts';
 
@@ -27,6 +29,8 @@ export interface NodeLabOptions {
   readonly runcBinary?: string | undefined;
   /** Laid out on every server. */
   readonly files?: readonly LabFile[] | undefined;
+  /** `lab-ipam` where nothing is said. */
+  readonly podNetwork?: PodNetwork | undefined;
   /** Words about what takes long, and about what goes wrong on the servers. */
   readonly say: (text: string, facts?: Readonly<Record<string, string>>) => void;
 }
@@ -45,6 +49,8 @@ export interface NodeLab {
   /** Port on 127.0.0.1 that leads to the sshd of a server. */
   readonly sshPorts: ReadonlyMap<string, number>;
   readonly inventoryFolder: string;
+  /** The names of the pods that are Ready, as in /etc/hosts. */
+  readonly namesFile: string;
   powerOff(name: string): Promise<void>;
   powerOn(name: string): Promise<void>;
   /** The kubelet alone, as if its process ended; the containers run on. */
@@ -80,6 +86,7 @@ class Lab implements NodeLab {
   readonly privateKeyFile: string;
   readonly knownHostsFile: string;
   readonly inventoryFolder: string;
+  readonly namesFile: string;
   readonly #options: NodeLabOptions;
   readonly #root: string;
   readonly #trace: LabTrace;
@@ -88,6 +95,7 @@ class Lab implements NodeLab {
   #kubernetes: LabKubernetes | undefined;
   /** By us; what goes off otherwise may want to come back. */
   readonly #switchedOff = new Set<string>();
+  #endNames: (() => void) | undefined;
 
   constructor(options: NodeLabOptions, root: string, trace: LabTrace) {
     this.#options = options;
@@ -97,6 +105,7 @@ class Lab implements NodeLab {
     this.privateKeyFile = path.join(this.folder, 'id_ed25519');
     this.knownHostsFile = path.join(this.folder, 'known_hosts');
     this.inventoryFolder = path.join(this.folder, 'inventory');
+    this.namesFile = path.join(this.folder, 'names');
     this.world = createWorld({ servers: [], clock: options.clock, random: options.random });
     const { api } = this.world;
     api.kinds.add(this.configMaps);
@@ -115,6 +124,7 @@ class Lab implements NodeLab {
 
   async start(): Promise<void> {
     const { names } = this.#options;
+    this.#endNames = keepNames(this.world.api.store, this.namesFile);
     this.#kubernetes = await startLabKubernetes(this.world.api, {
       port: 0,
       folder: path.join(this.folder, 'kubernetes'),
@@ -133,6 +143,7 @@ class Lab implements NodeLab {
         authorizedKey: key.public,
         runcBinary: this.#options.runcBinary,
         files: this.#options.files,
+        podNetwork: this.#options.podNetwork,
       });
       this.servers.set(name, server);
       this.world.api.registry.create(kinds.nodes, '', {
@@ -171,6 +182,7 @@ class Lab implements NodeLab {
 
   async stop(): Promise<void> {
     for (const name of this.servers.keys()) await this.powerOff(name);
+    this.#endNames?.();
     await this.#network?.stop();
     await this.#kubernetes?.stop();
     this.world.stop();

@@ -22,6 +22,7 @@ import {
   type RunResult,
 } from './namespaces.ts';
 import { serverNetwork, type Network } from './network.ts';
+import { podNetworkConfig, type PodNetwork } from './pod-network.ts';
 
 export interface LabServerOptions {
   readonly name: string;
@@ -36,6 +37,7 @@ export interface LabServerOptions {
   /** What containerd calls in place of runc. */
   readonly runcBinary?: string | undefined;
   readonly files?: readonly LabFile[] | undefined;
+  readonly podNetwork?: PodNetwork | undefined;
 }
 
 /** Lies in a server before anything starts there. */
@@ -56,7 +58,6 @@ const laidOut: readonly (readonly [file: string, target: string, mode: number])[
   ['systemctl.sh', 'usr/local/sbin/systemctl', 0o755],
   ['lab-ipam.sh', 'opt/cni/bin/lab-ipam', 0o755],
   ['containerd.toml', 'etc/containerd/config.toml', 0o644],
-  ['pods.conflist', 'etc/cni/net.d/10-pods.conflist', 0o644],
 ];
 
 export class LabServer {
@@ -183,7 +184,8 @@ export class LabServer {
       await mkdir(path.dirname(path.join(upper, file)), { recursive: true });
       await writeFile(path.join(upper, file), text, { mode });
     };
-    const { runcBinary, files = [] } = this.#options;
+    const { runcBinary, files = [], podNetwork = 'lab-ipam', number } = this.#options;
+    await write('etc/cni/net.d/10-pods.conflist', JSON.stringify(podNetworkConfig(podNetwork, number), undefined, 2));
     if (runcBinary !== undefined) {
       const config = path.join(upper, 'etc/containerd/config.toml');
       await writeFile(config, (await readFile(config, 'utf8')).replace('/usr/sbin/runc', runcBinary));

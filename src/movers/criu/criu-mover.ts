@@ -27,6 +27,7 @@ import type { InventoryServer } from '../../spec/inventory.ts';
 import type { CutResult, Unclear } from './cut.ts';
 import { Passage, type End } from './passage.ts';
 import {
+  addressBlockers,
   bytesOf,
   pairBlockers,
   podBlockers,
@@ -89,7 +90,9 @@ export class CriuMover implements PodMover {
         because: `${ready.length} servers are ready for it, two are needed: ${first ?? 'none is known'}`,
       };
     }
-    return { kind: 'ready', text: `${ready.length} of ${looks.size} servers ready`, atOnce: { perServer: 1 } };
+    const networks = ready.flatMap(([, look]) => (look.kind === 'seen' ? [look.facts.network] : []));
+    const text = `${ready.length} of ${looks.size} servers ready${keptText(networks)}`;
+    return { kind: 'ready', text, atOnce: { perServer: 1 } };
   }
 
   async #whyNoPolicies(signal: AbortSignal): Promise<string | undefined> {
@@ -111,9 +114,7 @@ export class CriuMover implements PodMover {
     const { facts } = source;
     const bytes = bytesOf(pod, facts);
     const blockers = [...podBlockers(pod, facts), ...serverBlockers(pod.node, facts)];
-    if (!keepsAddress(facts.network)) {
-      blockers.push(`its network (${facts.network || 'unknown'}) gives no address to a pod while another has it`);
-    }
+    if (!keepsAddress(facts.network)) blockers.push(...addressBlockers(pod, facts));
     if (target !== undefined) {
       const there = this.#looks.of(target);
       if (there?.kind !== 'seen') blockers.push(`nothing is known about ${target}`);
@@ -289,7 +290,9 @@ export class CriuMover implements PodMover {
     const isHandedOver = await passage.isHandedOver(signal);
     const uid = isHandedOver ? await comeBack(passage, this.#needs, signal) : undefined;
     await passage.clean(signal);
-    return { kind: 'rolledBack', because, uid };
+    if (!isHandedOver || passage.trip.keepsAddress) return { kind: 'rolledBack', because, uid };
+    const price = 'back on its own server it has its memory, another address, and no connection of before';
+    return { kind: 'rolledBack', because: `${because}; ${price}`, uid };
   }
 
   async #passageOf(order: MoveOrder, view: ClusterView): Promise<Passage> {
@@ -297,8 +300,10 @@ export class CriuMover implements PodMover {
     const source = await this.#endOf(order.source, view);
     const target = await this.#endOf(order.target, view);
     const { lazyFromBytes } = this.#settings;
-    const trip = { id, containersOf: pod.uid, pod, source, target, isBound: false, lazyFromBytes, timeoutMs };
-    return new Passage(trip, this.#needs.objects, this.#needs.clock);
+    // As it was promised, whatever the network has become since.
+    const trip = { id, containersOf: pod.uid, pod, source, target, lazyFromBytes, timeoutMs };
+    const kept = { isBound: false, keepsAddress: order.promise === 'everything' };
+    return new Passage({ ...trip, ...kept }, this.#needs.objects, this.#needs.clock);
   }
 
   async #serverOf(node: string): Promise<InventoryServer> {
@@ -323,6 +328,14 @@ export class CriuMover implements PodMover {
       network: look.kind === 'seen' ? look.facts.network : '',
     };
   }
+}
+
+/** What a pod on these networks keeps, where that is less than everything. */
+function keptText(networks: readonly string[]): string {
+  const others = [...new Set(networks)].filter((network) => !keepsAddress(network)).sort();
+  if (others.length === 0) return '';
+  const names = others.map((name) => name || 'unknown').join(', ');
+  return `; a pod keeps its memory, gets another address, and its connections are closed (network ${names})`;
 }
 
 function nodeOf(view: ClusterView, name: string): NodeView | undefined {

@@ -37,6 +37,8 @@ export interface Trip {
   readonly source: End;
   readonly target: End;
   readonly isBound: boolean;
+  /** The new pod gets the old one's address, and the connections go along; else it gets another one, and they are closed. */
+  readonly keepsAddress: boolean;
   readonly lazyFromBytes: number;
   /** Memory that has to go along, which the bounds follow from. */
   readonly timeoutMs: number;
@@ -162,9 +164,10 @@ export class Passage {
   }
 
   async #prepareSource(signal: AbortSignal): Promise<{ kind: 'facts'; facts: scripts.SourceFacts } | Station> {
-    const { id, containersOf, source, lazyFromBytes } = this.trip;
+    const { id, containersOf, source, lazyFromBytes, keepsAddress } = this.trip;
     const firstPort = firstPorts.from + 2 * Math.floor((hashOf(id) % firstPorts.count) / 2);
-    const script = scripts.prepareSourceText({ moveId: id, podUid: containersOf, lazyFromBytes, firstPort });
+    const order = { moveId: id, podUid: containersOf, lazyFromBytes, firstPort, keepsAddress };
+    const script = scripts.prepareSourceText(order);
     const result = await this.#job(source, 'source', script, minuteMs, signal);
     const problem = this.#problemOf(result, 'preparing the source');
     if (problem || result.kind !== 'said') return problem ?? { kind: 'preparing', note: 'preparing the source' };
@@ -172,7 +175,7 @@ export class Passage {
   }
 
   async #prepareTarget(facts: scripts.SourceFacts, signal: AbortSignal): Promise<TargetFacts | Station> {
-    const { id, pod, target } = this.trip;
+    const { id, pod, target, keepsAddress } = this.trip;
     const object = await this.#objects.get(steering.podsKind, pod, signal);
     const initContainers = listAt(recordAt(object, 'spec'), 'initContainers').map((init) => textAt(init, 'name'));
     const script = scripts.prepareTargetText({
@@ -181,6 +184,7 @@ export class Passage {
       initContainers,
       sshUser: target.sshUser,
       source: facts,
+      keepsAddress,
     });
     const result = await this.#job(target, 'target', script, minuteMs, signal);
     const problem = this.#problemOf(result, 'preparing the target');
@@ -190,7 +194,7 @@ export class Passage {
   }
 
   #connectScript({ hostKeys, bootId }: TargetFacts): string {
-    const { id, target } = this.trip;
+    const { id, target, keepsAddress } = this.trip;
     return scripts.connectText({
       moveId: id,
       targetAddress: target.address,
@@ -198,12 +202,13 @@ export class Passage {
       sshUser: target.sshUser,
       hostKeys,
       targetBootId: bootId,
+      keepsAddress,
     });
   }
 
   /** The policy is believed to be at work when the API itself shows what it does: that takes a moment on every server of it. */
   async #steer(address: string, signal: AbortSignal): Promise<Station | undefined> {
-    const { id, pod, isBound, target } = this.trip;
+    const { id, pod, isBound, target, keepsAddress } = this.trip;
     const object = await this.#objects.get(steering.podsKind, pod, signal);
     // Handed over already: the policy has been at work then.
     if (textAt(recordAt(object, 'metadata'), 'uid') !== pod.uid || !object) return undefined;
@@ -212,7 +217,8 @@ export class Passage {
     const meant = isNamed
       ? ({ kind: 'name', name: pod.name } as const)
       : ({ kind: 'owner', uid: textAt(owner, 'uid') } as const);
-    const wish = { id, namespace: pod.namespace, meant, node: target.node, isBound, network: target.network, address };
+    const asked = keepsAddress ? steering.askingFor(target.network, address) : {};
+    const wish = { id, namespace: pod.namespace, meant, node: target.node, isBound, asked };
     if (!owner) await this.#keepManifest(object, signal);
     await this.#objects.create(steering.policiesKind, '', steering.policyOf(wish), signal);
     await this.#objects.create(steering.bindingsKind, '', steering.bindingOf(wish), signal);

@@ -44,6 +44,8 @@ export interface ServerFacts {
   readonly cpuFlags: ReadonlySet<string>;
   readonly network: string;
   readonly containers: readonly ContainerFacts[];
+  /** That go by their pod's own address: by the pod's uid, as `tcp 10.1.2.3:7000`. */
+  readonly ownSockets: ReadonlyMap<string, readonly string[]>;
   /** Ids of the moves that have something lying there. */
   readonly moves: readonly string[];
 }
@@ -70,6 +72,7 @@ export function serverFactsOf(output: string): ServerFacts {
     cpuFlags: new Set(one('cpu').split(' ').filter(Boolean)),
     network: one('network'),
     containers: containersOf(facts.get('container') ?? []),
+    ownSockets: ownSocketsOf(facts.get('socket') ?? []),
     moves: [...new Set(facts.get('move'))],
   };
 }
@@ -86,6 +89,12 @@ function containersOf(lines: readonly string[]): ContainerFacts[] {
     if (trait !== undefined) container.traits.push(trait);
   }
   return [...found.values()];
+}
+
+function ownSocketsOf(lines: readonly string[]): Map<string, string[]> {
+  const pairs = lines.map((line) => [line.slice(0, line.indexOf(' ')), line.slice(line.indexOf(' ') + 1)] as const);
+  const byPod = Map.groupBy(pairs, ([podUid]) => podUid);
+  return new Map([...byPod].map(([podUid, sockets]) => [podUid, sockets.map(([, socket]) => socket)]));
 }
 
 /** CRIU 4 restores TCP sockets of current kernels; runc 1.2 joins the sandbox's namespaces on restore. */
@@ -139,10 +148,43 @@ export function podBlockers(pod: PodView, facts: ServerFacts): string[] {
   if (pod.owner && pod.owner.kind !== 'ReplicaSet' && pod.owner.kind !== 'StatefulSet') {
     blockers.push(`its owner is a ${pod.owner.kind}, which may not make it anew`);
   }
+  for (const name of pod.sidecars) blockers.push(`sidecar ${name} among its init containers`);
   const own = facts.containers.filter((container) => container.podUid === pod.uid);
   if (own.length === 0) blockers.push('its server has not been asked about its containers yet');
   for (const container of own) {
     for (const trait of container.traits) blockers.push(`container ${container.name} ${traitTexts[trait]}`);
+  }
+  return blockers;
+}
+
+/** By which a pod asks for an address that it cannot get while it has it itself. */
+const fixedAddresses = [
+  'cni.projectcalico.org/ipAddrs',
+  'cni.projectcalico.org/ipAddrsNoIpam',
+  'ovn.kubernetes.io/ip_address',
+  'ovn.kubernetes.io/ip_pool',
+];
+/** These give a pod of the same name the same address: for a while two servers would have it. */
+const addressOfName: ReadonlySet<string> = new Set(['kube-ovn', 'whereabouts']);
+
+/**
+ * What about this pod stands in the way of another address. That connections are closed does not: it is what the promise
+ * says. What its processes know of their address by other means (a cluster that was told it once) nobody can see.
+ */
+export function addressBlockers(pod: PodView, facts: ServerFacts): string[] {
+  const blockers: string[] = [];
+  for (const socket of facts.ownSockets.get(pod.uid) ?? []) {
+    blockers.push(`it would get another address, and has a socket on its own: ${socket}`);
+  }
+  if (pod.addressVariables.length > 0) {
+    const names = pod.addressVariables.join(', ');
+    blockers.push(`it would get another address, and goes by the one that it was told: ${names}`);
+  }
+  const fixed = fixedAddresses.find((annotation) => annotation in pod.annotations);
+  if (fixed !== undefined)
+    blockers.push(`it asks for an address of its own (${fixed}), which it has until it has moved`);
+  if (addressOfName.has(facts.network) && pod.owner?.kind !== 'ReplicaSet') {
+    blockers.push(`its network (${facts.network}) gives its address to its name, which two would have for a while`);
   }
   return blockers;
 }

@@ -45,10 +45,18 @@ export interface SourceOrder {
   readonly lazyFromBytes: number;
   /** Ports from here on carry those pages, on the loopback interface. */
   readonly firstPort: number;
+  /** The address goes along, and so do the connections; else both end here. */
+  readonly keepsAddress: boolean;
 }
 
-export function prepareSourceText(order: SourceOrder): string {
-  return `${assignments({ ...order })}${nodeFile('source-prepare.sh')}`;
+/** As the scripts test it: something, or nothing. */
+function flag(isSet: boolean): string {
+  return isSet ? 'yes' : '';
+}
+
+export function prepareSourceText({ keepsAddress, ...order }: SourceOrder): string {
+  const values = assignments({ ...order, keepsAddress: flag(keepsAddress) });
+  return `${values}${nodeFile('sockets.sh')}${nodeFile('source-prepare.sh')}`;
 }
 
 /** What the source has to say about the pod's containers. */
@@ -64,6 +72,8 @@ export interface SourceFacts {
   readonly mac: string;
   readonly mtu: number;
   readonly address: string;
+  /** All that it has, of both families. */
+  readonly addresses: readonly string[];
   readonly gateway: string;
   readonly bytes: number;
   /** On the target's loopback interface. */
@@ -76,13 +86,18 @@ export interface TargetOrder {
   readonly initContainers: readonly string[];
   readonly sshUser: string;
   readonly source: SourceFacts;
+  readonly keepsAddress: boolean;
 }
+
+/** For CRIU, beside what runc tells it: runc has no word for it. */
+const closingConfig = 'tcp-close\n';
 
 const packetSlack = 128;
 /** For what is no memory: files, volumes, the container's own layer. */
 const spareKib = 262_144;
 
-export function prepareTargetText({ moveId, namespace, initContainers, sshUser, source }: TargetOrder): string {
+export function prepareTargetText(order: TargetOrder): string {
+  const { moveId, namespace, initContainers, sshUser, source, keepsAddress } = order;
   const neededKib = Math.ceil(source.bytes / 1_024);
   const env = assignments({
     namespace,
@@ -94,6 +109,8 @@ export function prepareTargetText({ moveId, namespace, initContainers, sshUser, 
     sourceMac: source.mac,
     packetMax: source.mtu + packetSlack,
     table: tableOf(moveId),
+    keepsAddress: flag(keepsAddress),
+    addresses: source.addresses.join(' '),
   });
   const values = assignments({
     moveId,
@@ -113,6 +130,7 @@ export function prepareTargetText({ moveId, namespace, initContainers, sshUser, 
     gate: nodeFile('target-gate.sh'),
     create: nodeFile('target-create.sh'),
     ...Object.fromEntries(streams),
+    ...(!keepsAddress && { 'criu.conf': closingConfig }),
   });
   const folders = [...source.streams.keys()].map((name) => quoted(`images/${name}`)).join(' ');
   const make = `mkdir -p ${folders} || exit 1\n`;
@@ -135,19 +153,14 @@ export interface ConnectOrder {
   readonly hostKeys: readonly string[];
   /** In which the target was prepared. */
   readonly targetBootId: string;
+  readonly keepsAddress: boolean;
 }
 
 /** AES in the processor is what keeps up with the link; the rest is there for servers without it. */
 const ciphers = 'aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes256-ctr';
 
-export function connectText({
-  moveId,
-  targetAddress,
-  targetPort,
-  sshUser,
-  hostKeys,
-  targetBootId,
-}: ConnectOrder): string {
+export function connectText(order: ConnectOrder): string {
+  const { moveId, targetAddress, targetPort, sshUser, hostKeys, targetBootId, keepsAddress } = order;
   const move = sourceFolder(moveId);
   const config = `Host target
 HostName ${targetAddress}
@@ -175,7 +188,7 @@ ServerAliveCountMax 3
     'bin/criu': nodeFile('source-criu.sh'),
     'source/runc': nodeFile('source-runc.sh'),
     ssh_config: config,
-    'criu.conf': 'network-lock skip\n',
+    'criu.conf': `network-lock skip\n${keepsAddress ? '' : closingConfig}`,
     'target-boot': targetBootId,
   });
   return `${assignments({ moveId })}umask 077
@@ -283,6 +296,7 @@ export function sourceFactsOf(output: string): SourceFacts {
     mac: one('mac'),
     mtu: Number(one('mtu')) || 1_500,
     address: one('address'),
+    addresses: words('addresses'),
     gateway: one('gateway'),
     bytes: Number(one('bytes')) || 0,
     remotePorts: words('ports').map(Number),
@@ -300,5 +314,5 @@ export function wrapperText(): string {
 }
 
 export function lookText(): string {
-  return nodeFile('facts.sh').replace('@WRAPPER@\n', () => wrapperText());
+  return (nodeFile('sockets.sh') + nodeFile('facts.sh')).replace('@WRAPPER@\n', () => wrapperText());
 }

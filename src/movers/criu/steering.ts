@@ -2,8 +2,7 @@
  * How the pod that its controller makes anew finds its way: a MutatingAdmissionPolicy for this one move, and the manifest of
  * a pod that nobody makes anew. Pure.
  *
- * Shapes: admissionregistration.k8s.io/v1 (Kubernetes 1.36). What a CNI must be told for a pod to get a certain address is in
- * `addressAnnotations`, each from that project's documentation.
+ * Shapes: admissionregistration.k8s.io/v1 (Kubernetes 1.36).
  */
 import { isRecord, listAt, recordAt, textAt, type JsonRecord } from '../../cluster/json.ts';
 import type { ObjectKind } from '../../ports/objects.ts';
@@ -16,16 +15,21 @@ export const bindingsKind: ObjectKind = { ...admission, resource: 'mutatingadmis
 export const moveAnnotation = 'pitcrew.dev/move';
 export const moveLabel = 'pitcrew.dev/steers';
 
-/** What asks for an address, by the name under which the servers know their network. */
-const addressAnnotations: Readonly<Record<string, (address: string) => Readonly<Record<string, string>>>> = {
-  calico: (address) => ({ 'cni.projectcalico.org/ipAddrs': JSON.stringify([address]) }),
-  'kube-ovn': (address) => ({ 'ovn.kubernetes.io/ip_address': address }),
-  'lab-ipam': (address) => ({ 'lab.pitcrew.dev/ip': address }),
-};
+/**
+ * By the name under which the servers know their network: by which annotation it hands an address out while the pod that has
+ * it still runs. Calico, Kube-OVN and others have annotations for an address, too, and refuse one that is taken: a new pod
+ * would not start as long as the old one lives, and that is as long as there is a way back.
+ */
+const addressAnnotations: Readonly<Record<string, string>> = { 'lab-ipam': 'lab.pitcrew.dev/ip' };
 
-/** Networks that hand an address out anew while the pod that had it still runs: only they keep it through a move. */
 export function keepsAddress(network: string): boolean {
-  return network === 'lab-ipam';
+  return Object.hasOwn(addressAnnotations, network);
+}
+
+/** The annotations by which a pod asks this network for the address. */
+export function askingFor(network: string, address: string): Readonly<Record<string, string>> {
+  const annotation = addressAnnotations[network];
+  return annotation === undefined ? {} : { [annotation]: address };
 }
 
 export interface Steering {
@@ -36,8 +40,8 @@ export interface Steering {
   readonly node: string;
   /** Past the scheduler, onto a node that takes no new pods: only for the way back. */
   readonly isBound: boolean;
-  readonly network: string;
-  readonly address: string;
+  /** Annotations for the network, if there is anything to ask for. */
+  readonly asked: Readonly<Record<string, string>>;
 }
 
 /** CEL: a text as a literal. JSON's escapes are a part of CEL's. */
@@ -46,8 +50,8 @@ function cel(text: string): string {
 }
 
 export function policyOf(steering: Steering): JsonRecord {
-  const { id, namespace, meant, node, isBound, network, address } = steering;
-  const annotations = { [moveAnnotation]: id, ...addressAnnotations[network]?.(address) };
+  const { id, namespace, meant, node, isBound, asked } = steering;
+  const annotations = { [moveAnnotation]: id, ...asked };
   const entries = Object.entries(annotations).map(([key, value]) => `${cel(key)}: ${cel(value)}`);
   const annotate = `Object{metadata: Object.metadata{annotations: {${entries.join(', ')}}}}`;
   const isMeant =

@@ -1,6 +1,7 @@
 /**
  * The way back of a pod whose object is gone already while its containers run on, held, on the source: they go the same way
- * once more, from the source onto itself, past the scheduler, because the node takes no new pods.
+ * once more, from the source onto itself, past the scheduler, because the node takes no new pods. Where the network gives a
+ * new pod another address this costs the pod its connections: it has them until then, and cannot be left without an object.
  *
  * It never ends a container that serves: where it does not get through, the pod runs on and a person is told.
  */
@@ -36,6 +37,7 @@ export async function comeBack(away: Passage, { objects, clock }: Needs, signal:
     source,
     target: source,
     isBound: true,
+    keepsAddress: away.trip.keepsAddress,
     lazyFromBytes: 0,
     timeoutMs,
   };

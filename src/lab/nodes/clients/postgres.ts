@@ -3,7 +3,7 @@
  * every acknowledged one is there. What belongs to the session alone (a temporary table) has to survive as well.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connect, Inbox } from './lines.ts';
+import { connect, Inbox, type Place } from './lines.ts';
 import type { Meter } from './meter.ts';
 
 const betweenMs = 2;
@@ -24,8 +24,7 @@ function readMessage(bytes: Buffer): { value: Message; length: number } | undefi
 
 export class PostgresClient {
   readonly #meter: Meter;
-  readonly #host: string;
-  readonly #port: number;
+  readonly #place: Place;
   #socket: Awaited<ReturnType<typeof connect>> | undefined;
   #inbox: Inbox | undefined;
   #rows = 0;
@@ -33,14 +32,13 @@ export class PostgresClient {
   #isStopping = false;
   #running: Promise<void> = Promise.resolve();
 
-  constructor(host: string, port: number, meter: Meter) {
-    this.#host = host;
-    this.#port = port;
+  constructor(place: Place, meter: Meter) {
+    this.#place = place;
     this.#meter = meter;
   }
 
   async start(): Promise<void> {
-    this.#socket = await connect(this.#host, this.#port);
+    this.#socket = await connect(this.#place);
     this.#inbox = new Inbox(this.#socket);
     const words = Buffer.from('user\0postgres\0database\0postgres\0\0');
     const head = Buffer.alloc(8);

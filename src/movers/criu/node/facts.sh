@@ -32,7 +32,12 @@ for config in $(ls /etc/cni/net.d/*.conflist /etc/cni/net.d/*.conf 2>/dev/null |
     *calico*) fact network calico ;;
     *kube-ovn*) fact network kube-ovn ;;
     *cilium*) fact network cilium ;;
-    *) fact network "$(printf %s "$text" | sed -n 's/.*"ipam"[^{]*{[^}]*"type" *: *"\([^"]*\)".*/\1/p')" ;;
+    *)
+      # Who gives out the addresses, or, where that is nobody's of its own, the plugin itself.
+      network=$(printf %s "$text" | sed -n 's/.*"ipam"[^{]*{[^}]*"type" *: *"\([^"]*\)".*/\1/p')
+      [ -n "$network" ] || network=$(printf %s "$text" | sed -n 's/^[^[]*"plugins"[^[]*\[[^}]*"type" *: *"\([^"]*\)".*/\1/p')
+      fact network "$network"
+      ;;
   esac
 done
 for move in /run/pitcrew/moves/* /var/lib/pitcrew/moves/*; do
@@ -41,7 +46,7 @@ done
 # Without this right CRIU cannot ask for the limits of another user's process, and root of a virtual machine may lack it.
 capabilities=$(sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status)
 [ $(((0x$capabilities >> 24) & 1)) = 1 ] && limits=readable || limits=hidden
-tasks=/run/containerd/io.containerd.runtime.v2.task/k8s.io
+tasks=/run/containerd/io.containerd.runtime.v2.task/k8s.io pods=
 for config in "$tasks"/*/config.json; do
   [ -r "$config" ] || continue
   value() { sed -n 's/.*"io\.kubernetes\.cri\.'"$1"'":"\([^"]*\)".*/\1/p' "$config"; }
@@ -56,6 +61,15 @@ for config in "$tasks"/*/config.json; do
   if [ "$limits" = hidden ] && [ -n "$(cat "$group/cgroup.procs" | sed 's#.*#/proc/&/status#' | xargs sed -n 's/^Uid:[[:space:]]*\([1-9]\)/\1/p' 2>/dev/null)" ]; then
     fact container "$uid $(value container-name) hiddenLimits"
   fi
+  # Once for each pod, unless it has the network of its server.
+  case " $pods " in
+    *" $uid "*) ;;
+    *)
+      pods="$pods $uid"
+      [ "/proc/$pid/ns/net" -ef /proc/self/ns/net ] ||
+        lasting_own_sockets "$pid" | while read -r socket; do fact socket "$uid $socket"; done
+      ;;
+  esac
   home=$(readlink -f "/run/pitcrew/containers/$(basename "${config%/config.json}")/.." 2>/dev/null)
   name=$(value container-name)
   if [ -e "$home/images/$name/lazy" ] && [ -e "$home/restored/$name" ] && [ ! -e "$home/pages/$name" ]; then

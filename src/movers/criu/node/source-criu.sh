@@ -12,9 +12,11 @@ if [ ! -e "$move/locked" ]; then
   . "$move/env"
   . "$move/lib"
   # The address goes over to the target first, where packets are kept; only then is there nothing to lose by stopping.
-  echo here >"$move/gate"
-  read -r answer <"$move/go"
-  [ "$answer" = go ] || exit 1
+  if [ -n "$keepsAddress" ]; then
+    echo here >"$move/gate"
+    read -r answer <"$move/go"
+    [ "$answer" = go ] || exit 1
+  fi
   stop_pod || exit 1
   # Beside the dump: nothing changes any more. Not as a child of what becomes CRIU, which waits for its own only.
   ( bash "$move/pack" "$move" </dev/null >>"$move/log" 2>&1 9>&- & )

@@ -52,11 +52,13 @@ hand_address_over() { # DUMPER
 
 # NAME ID PORT. Port 0: the memory goes along; else it stays here until the target fetches it page by page.
 dump() {
-  local name=$1 id=$2 port=$3 images=$move/images/$1 status=$move/status.$1 lazy=()
+  local name=$1 id=$2 port=$3 images=$move/images/$1 status=$move/status.$1 lazy=() connections
   rm -rf "$images" "$status"
   mkdir -p "$images" "work/$name"
   mkfifo "$status"
   echo 1 >checks
+  # Connections that end anyway are not even looked at, nor those that nobody has accepted yet.
+  if [ -n "$keepsAddress" ]; then connections=--tcp-established; else connections=--tcp-skip-in-flight; fi
   if [ "$port" != 0 ]; then
     echo 2 >checks
     lazy=(--lazy-pages --status-fd 9 --page-server "127.0.0.1:$port")
@@ -66,7 +68,7 @@ dump() {
     true >"dumping.$name"
     # Left running means left frozen: all of it can be taken back until the target has everything.
     PITCREW_CRIU=$criu PATH=$move/bin:$PATH runc --root "$runcRoot" checkpoint --leave-running --image-path "$images" \
-      --work-path "$move/work/$name" --tcp-established --file-locks --manage-cgroups-mode soft "${lazy[@]}" "$id" \
+      --work-path "$move/work/$name" $connections --file-locks --manage-cgroups-mode soft "${lazy[@]}" "$id" \
       9>"$status" 5>&- 6>&- 10>&- </dev/null >>log 2>&1
     result=$?
     [ "$port" != 0 ] || [ "$result" != 0 ] || printf '\0' 1<>"$status"
@@ -74,7 +76,7 @@ dump() {
     note "dump $name ended $result"
   ) 7<>"$status" &
   local dumper=$!
-  [ -e locked ] || hand_address_over "$dumper" || return 1
+  [ -e locked ] || [ -z "$keepsAddress" ] || hand_address_over "$dumper" || return 1
   # A NUL when the images are complete; none, and the dumper gone, when it failed.
   local n=0 complete=
   exec 7<>"$status"
@@ -137,6 +139,8 @@ finish() {
     read -r -t 0.05 -u 8
   done
   for group in $groups; do thaw "$group"; done
+  # Nobody is here any more, and the kernel says so to whoever still comes.
+  [ -n "$keepsAddress" ] || nsenter --net="$netns" nft delete table inet pitcrew 2>>log
   true >released
   say bye
   kill "$session" 2>/dev/null
@@ -174,16 +178,19 @@ say commit
 hear 20
 note "commit ${answer:-silence}"
 tries=0
+# Where connections end, they end as soon as the pod runs there, not only when all of its memory has come.
+if [ -n "$keepsAddress" ]; then question=settled; else question=restored; fi
 while :; do
   if [ "$answer" = refused ]; then
     # The target was told to give up before it heard of the commit: nothing has run there.
     ln -sfn aborted decision
     roll_back "the target has given up"
   fi
-  say settled
+  say "$question"
   hear 60
   case $answer in
     settled) finish ;;
+    restored) end_connections 2>>log && question=settled ;;
     failed*)
       tries=$((tries + 1))
       name=${answer#failed }

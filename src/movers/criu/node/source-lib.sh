@@ -25,22 +25,42 @@ thaw() {
   if [ -e "$1/cgroup.freeze" ]; then echo 0 >"$1/cgroup.freeze"; else echo THAWED >"$1/freezer.state"; fi
 }
 
-# Nothing that arrives from now on is acknowledged here: whoever sends sends again, and reaches the target.
+# Nothing that arrives from now on is acknowledged here: whoever sends sends again, and reaches the target, or hears that it
+# is over. An address that goes along is not answered for any more either.
 stop_pod() {
   note freezing
   for group in $groups; do freeze "$group" || return 1; done
-  nsenter --net="$netns" nft -f - <<'RULES' || return 1
+  silence=
+  [ -z "$keepsAddress" ] || silence='table arp pitcrew {
+  chain in { type filter hook input priority 0; policy drop; }
+  chain out { type filter hook output priority 0; policy drop; }
+}'
+  nsenter --net="$netns" nft -f - <<RULES || return 1
 table inet pitcrew {
   chain in { type filter hook input priority -500; policy drop; }
   chain out { type filter hook output priority -500; policy drop; }
 }
-table arp pitcrew {
-  chain in { type filter hook input priority 0; policy drop; }
-  chain out { type filter hook output priority 0; policy drop; }
-}
+$silence
 RULES
   true >"$move/locked"
   note locked
+}
+
+# The pod runs elsewhere, under another address: whoever has a connection to this one is told so at once, and whoever asks for
+# one as well. Nothing else gets in or out, for the containers are still here, frozen. A kernel that cannot end a connection
+# of somebody else (INET_DIAG_DESTROY) tells only those who send something.
+end_connections() {
+  for answer in 'reject with tcp reset' drop; do
+    nsenter --net="$netns" nft -f - <<RULES && break
+delete table inet pitcrew
+table inet pitcrew {
+  chain in { type filter hook input priority -500; policy drop; icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept; meta l4proto tcp $answer; }
+  chain out { type filter hook output priority -500; policy drop; icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept; tcp flags & rst == rst accept; }
+}
+RULES
+  done
+  nsenter --net="$netns" ss -K -n -t state connected >/dev/null
+  note over
 }
 
 # Setting the address that it has makes the kernel tell everybody about it.
@@ -63,8 +83,10 @@ resume_pod() {
   done
   for group in $groups; do thaw "$group"; done
   nsenter --net="$netns" nft delete table inet pitcrew
-  nsenter --net="$netns" nft delete table arp pitcrew
-  announce "$netns"
+  if [ -n "$keepsAddress" ]; then
+    nsenter --net="$netns" nft delete table arp pitcrew
+    announce "$netns"
+  fi
   rm -f "$move/locked"
   note resumed
 }

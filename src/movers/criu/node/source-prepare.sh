@@ -23,6 +23,7 @@ for config in "$tasks"/*/config.json; do
     stop "container $name is still fetching its memory from where it came from"
   fi
   ln -sfn "$move/source" "$base/containers/$id.new"
+  main=$pid
   if [ "$(value "$config" container-type)" = sandbox ]; then
     netns=$(sed -n 's/.*"type":"network","path":"\([^"]*\)".*/\1/p' "$config")
     continue
@@ -53,6 +54,13 @@ link=$(nsenter --net="$netns" ip -o link show eth0) || stop "its network has no 
 mac=${link##*link/ether } mac=${mac%% *}
 mtu=${link##* mtu } mtu=${mtu%% *}
 address=$(nsenter --net="$netns" ip -o -4 addr show dev eth0 | sed -n 's/.* inet \([0-9.]*\)\/.*/\1/p' | head -n 1)
+addresses=$(nsenter --net="$netns" ip -o addr show scope global | sed -n 's/.* inet6* \([0-9a-f.:]*\)\/.*/\1/p' | tr '\n' ' ')
+if [ -n "$keepsAddress" ]; then
+  [ "$addresses" = "$address " ] || stop "its network is to keep one IPv4 address, and it has: ${addresses:-none}"
+else
+  own=$(lasting_own_sockets "$main")
+  [ -z "$own" ] || stop "it has a socket on its own address: $(printf %s "$own" | tr '\n' ',')"
+fi
 gateway=$(nsenter --net="$netns" ip -4 route show default | sed -n 's/^default via \([0-9.]*\) .*/\1/p')
 cat >"$move/env" <<ENV
 groups='$groups'
@@ -60,6 +68,7 @@ ports='$ports'
 netns='$netns'
 runcRoot='$runcRoot'
 criu='$(command -v criu)'
+keepsAddress='$keepsAddress'
 ENV
 [ -e "$move/key" ] || ssh-keygen -q -t ed25519 -N '' -C "pitcrew-$moveId" -f "$move/key" || exit 1
 echo "fact boot $(cat /proc/sys/kernel/random/boot_id)"
@@ -69,6 +78,7 @@ echo "fact lazy$lazy"
 echo "fact mac $mac"
 echo "fact mtu $mtu"
 echo "fact address $address"
+echo "fact addresses $addresses"
 echo "fact gateway ${gateway:-$address}"
 echo "fact bytes $bytes"
 echo "fact ports$(sed -n 's/^RemoteForward 127.0.0.1:\([0-9]*\) .*/ \1/p' "$move/forwards" 2>/dev/null | tr -d '\n')"

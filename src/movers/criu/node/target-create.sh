@@ -58,7 +58,8 @@ give_up() {
 ln -sfn "$move/restored" "/run/pitcrew/containers/$id"
 images=$move/images/$name work=$move/work/$name
 mkdir -p "$work"
-lazy= early=
+lazy= early= connections=
+[ -z "$keepsAddress" ] || connections=--tcp-established
 if [ ! -e "$move/waiting/$name.tried" ]; then
   # All that runc does before it lets CRIU restore is done before the freeze: the criu that it finds waits for the images.
   true >"$move/waiting/$name.tried"
@@ -76,12 +77,14 @@ while [ "$n" -gt 0 ]; do
   if [ -z "$seen" ] && [ "$word" = create ]; then
     seen=1
     set -- "$@" restore --detach --bundle "$bundle" --pid-file "$pidFile" --image-path "$images" --work-path "$work" \
-      --tcp-established --file-locks --manage-cgroups-mode soft $lazy
+      $connections --file-locks --manage-cgroups-mode soft $lazy
   elif [ -z "$seen" ] || [ "$word" = --no-pivot ] || [ "$word" = "$id" ]; then
     set -- "$@" "$word"
   fi
 done
 prepare_opening
+# There only where connections are to be closed.
+export CRIU_CONFIG_FILE="$move/criu.conf"
 export PITCREW_CRIU PITCREW_GATE="$name $id $bundle"
 PITCREW_CRIU=$(command -v criu)
 [ -z "$early" ] || PATH=$move/bin:$PATH

@@ -21,10 +21,36 @@ table inet pitcrew {
   chain out { type filter hook output priority -500; policy drop; }
 }
 RULES
+  if [ -z "$keepsAddress" ]; then
+    lend_addresses "$1"
+    return
+  fi
   veth=$(host_end "$1") && [ -n "$veth" ] || return 1
   tc qdisc replace dev "$veth" root tbf rate 8bit burst "$packetMax" limit 67108864 || return 1
   printf '%s\n' "$veth" >"$move/veth"
   plug "$veth"
+}
+
+# A socket that goes by the old address can only be made where that is one. So the sandbox has it until it is opened, and tells
+# nobody; such a socket (a question to a name server that was under way) then fails like any that lost its network.
+lend_addresses() { # NETNS
+  nsenter --net="$1" nft -f - <<'RULES' || return 1
+table arp pitcrew {
+  chain in { type filter hook input priority 0; policy drop; }
+  chain out { type filter hook output priority 0; policy drop; }
+}
+RULES
+  each_lent 'addr replace' | nsenter --net="$1" ip -batch -
+}
+
+# Commands of `ip`, one for each address.
+each_lent() { # ADD OR DELETE
+  for each in $addresses; do
+    case $each in
+      *:*) echo "$1 $each/128 dev lo" ;;
+      *) echo "$1 $each/32 dev lo" ;;
+    esac
+  done
 }
 
 # A new queue lets one packet through, or twenty small ones, and each would cost its sender 0.2 s or more. Big ones that
@@ -63,12 +89,24 @@ insert rule inet pitcrew out accept'
 
 prepare_opening() {
   read -r netns <"$move/netns"
-  read -r veth <"$move/veth"
   stand_by 6 nsenter --net="$netns" nft -f -
+  if [ -z "$keepsAddress" ]; then
+    stand_by 7 nsenter --net="$netns" ip -force -batch -
+    return
+  fi
+  read -r veth <"$move/veth"
   stand_by 7 tc -batch -
 }
 
 open_network() {
+  if [ -z "$keepsAddress" ]; then
+    tell 7 "$(each_lent 'addr del')"
+    void_rules="$void_rules
+insert rule arp pitcrew in accept
+insert rule arp pitcrew out accept"
+    tell 6 "$void_rules" || nsenter --net="$netns" nft "$void_rules"
+    return
+  fi
   tell 6 "$void_rules" || nsenter --net="$netns" nft "$void_rules" || return 1
   open="qdisc change dev $veth root tbf rate 100gbit burst 1048576 limit 67108864"
   tell 7 "$open" || tc $open || return 1
@@ -78,8 +116,13 @@ open_network() {
 
 # What need not be done at once. Packets that the one above did not set free, this one does.
 after_opening() {
-  announce "$netns"
-  nsenter --net="$netns" ping -c 1 -W 1 -I "$address" "$gateway" >/dev/null 2>&1
+  if [ -n "$keepsAddress" ]; then
+    announce "$netns"
+    nsenter --net="$netns" ping -c 1 -W 1 -I "$address" "$gateway" >/dev/null 2>&1
+  else
+    each_lent 'addr del' | nsenter --net="$netns" ip -force -batch - 2>/dev/null
+    nsenter --net="$netns" nft delete table arp pitcrew
+  fi
   nsenter --net="$netns" nft delete table inet pitcrew
 }
 

@@ -1,7 +1,7 @@
 # Second part of the target's preparation, once its files are in place.
 . "$move/env"
 . "$move/lib"
-keep_silent || stop "the target cannot keep an address silent (nft, family bridge)"
+[ -z "$keepsAddress" ] || keep_silent || stop "the target cannot keep an address silent (nft, family bridge)"
 home=$(getent passwd "$sshUser" | cut -d: -f6)
 door=$home/.ssh/authorized_keys
 mkdir -p "$home/.ssh"

@@ -47,6 +47,13 @@ unpack() {
   true >"images/$1.complete"
 }
 
+restored() {
+  for name in $containers; do
+    [ ! -e "failed/$name" ] || { say "failed $name"; return; }
+  done
+  all_restored && say restored
+}
+
 settled() {
   for name in $containers; do
     [ ! -e "failed/$name" ] || { say "failed $name"; return; }
@@ -62,7 +69,10 @@ say() { printf '%s\n' "$*"; }
 
 while read -r request name size port; do
   case $request in
-    hello) prepare_takeover 2>>log; say hello ;;
+    hello)
+      [ -z "$keepsAddress" ] || prepare_takeover 2>>log
+      say hello
+      ;;
     takeover) if take_over >>log 2>&1; then say taken; else say kept; fi ;;
     images) if unpack "$name" "$size" "$port" 2>>log; then say "complete $name"; else say "failed $name"; fi ;;
     files | volumes)
@@ -73,11 +83,12 @@ while read -r request name size port; do
       if [ "$(readlink decision)" = committed ]; then note committed; wake; say committed; else say refused; fi
       ;;
     again) wake; say again ;;
+    restored) until restored; do sleep 0.02; done ;;
     settled) until settled; do sleep 0.02; done ;;
     revoke)
       ln -sfn aborted decision
       wake
-      keep_silent 2>>log
+      [ -z "$keepsAddress" ] || keep_silent 2>>log
       say revoked
       ;;
   esac
