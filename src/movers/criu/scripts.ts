@@ -134,7 +134,7 @@ export function prepareTargetText(order: TargetOrder): string {
   });
   const folders = [...source.streams.keys()].map((name) => quoted(`images/${name}`)).join(' ');
   const make = `mkdir -p ${folders} || exit 1\n`;
-  return `${values}${nodeFile('target-prepare.sh')}${make}${files}chmod 700 bin/criu\n${nodeFile('target-open.sh')}`;
+  return `${values}${nodeFile('target-prepare.sh')}${make}${files}chmod 700 bin/criu\n${nodeFile('guard-pages.sh')}${nodeFile('target-open.sh')}`;
 }
 
 export function tableOf(moveId: string): string {
@@ -158,6 +158,13 @@ export interface ConnectOrder {
 
 /** AES in the processor is what keeps up with the link; the rest is there for servers without it. */
 const ciphers = 'aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes256-ctr';
+
+/**
+ * The pod's network is shut already, so CRIU need not shut each connection. Of the address that runc is told CRIU takes no notice
+ * when pages are to be fetched later (`criu/cr-service.c` of 4.2: with `lazy_pages` the port alone), and it would listen to
+ * the whole network.
+ */
+const sourceConfig = 'network-lock skip\naddress 127.0.0.1\n';
 
 export function connectText(order: ConnectOrder): string {
   const { moveId, targetAddress, targetPort, sshUser, hostKeys, targetBootId, keepsAddress } = order;
@@ -188,13 +195,13 @@ ServerAliveCountMax 3
     'bin/criu': nodeFile('source-criu.sh'),
     'source/runc': nodeFile('source-runc.sh'),
     ssh_config: config,
-    'criu.conf': `network-lock skip\n${keepsAddress ? '' : closingConfig}`,
+    'criu.conf': `${sourceConfig}${keepsAddress ? '' : closingConfig}`,
     'target-boot': targetBootId,
   });
-  return `${assignments({ moveId })}umask 077
+  return `${assignments({ moveId, table: tableOf(moveId) })}umask 077
 cd ${quoted(move)} || exit 1
 ${files}chmod 700 bin/criu
-[ ! -e forwards ] || cat forwards >>ssh_config
+${nodeFile('guard-pages.sh')}[ ! -e forwards ] || cat forwards >>ssh_config
 ${nodeFile('source-connect.sh')}`;
 }
 

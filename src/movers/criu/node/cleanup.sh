@@ -29,7 +29,9 @@ for move in "$base/moves/$moveId" "$base/moves/$moveId.source"; do
   umount -l "$move" 2>/dev/null
   rm -rf "$move"
 done
-nft delete table bridge "pitcrew_$(printf %s "$moveId" | tr -c 'a-z0-9\n' _)" 2>/dev/null
+table=pitcrew_$(printf %s "$moveId" | tr -c 'a-z0-9\n' _)
+nft delete table bridge "$table" 2>/dev/null
+nft delete table inet "$table" 2>/dev/null
 home=$(getent passwd "$sshUser" | cut -d: -f6) door=$home/.ssh/authorized_keys
 if grep -q " pitcrew-$moveId\$" "$door" 2>/dev/null; then
   # After a reboot the door is all that is left.

@@ -5,6 +5,8 @@ stop() {
   echo "blocked $*"
   exit 0
 }
+. "$move/env"
+guard_pages "$table" $ports || stop "the source cannot guard the ports through which memory is fetched (nft)"
 answer=$(echo hello | timeout 20 ssh -F "$move/ssh_config" -o ClearAllForwardings=yes target session 2>"$move/ssh.log") ||
   [ "$answer" = hello ] || stop "the source cannot reach the target over SSH: $(tail -n 1 "$move/ssh.log" | tr -d '\r')"
 for link in "$base"/containers/*.new; do

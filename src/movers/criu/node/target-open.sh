@@ -2,6 +2,7 @@
 . "$move/env"
 . "$move/lib"
 [ -z "$keepsAddress" ] || keep_silent || stop "the target cannot keep an address silent (nft, family bridge)"
+guard_pages "$table" $remotePorts || stop "the target cannot guard the ports through which memory is fetched (nft)"
 home=$(getent passwd "$sshUser" | cut -d: -f6)
 door=$home/.ssh/authorized_keys
 mkdir -p "$home/.ssh"
