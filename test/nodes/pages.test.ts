@@ -38,13 +38,13 @@ it('pages of memory are served on the loopback interface, and to root alone', { 
   const client = await test.client({ kind: 'redis', megabytes: 300 }, pod);
   const seen = { source: new Set<string>(), target: new Set<string>() };
   let couldConnect: Promise<boolean> | undefined;
-  let isOver = false;
+  const over = new AbortController();
   let watching: Promise<void> = Promise.resolve();
   const { end } = await lab.move('redis-0', {
     onBegin: (order) => {
       const [source, target] = [test.server(order().source), test.server(order().target)];
       watching = (async () => {
-        while (!isOver) {
+        while (!over.signal.aborted) {
           for (const at of await listening(source)) seen.source.add(at);
           for (const at of await listening(target)) seen.target.add(at);
           const port = [...seen.target][0]?.split(':')[1];
@@ -55,7 +55,7 @@ it('pages of memory are served on the loopback interface, and to root alone', { 
       })();
     },
   });
-  isOver = true;
+  over.abort();
   await watching;
   expect(end).toMatchObject({ kind: 'done', evidence: { kept: 'everything' } });
   expect((await client.stop()).faults).toEqual([]);
