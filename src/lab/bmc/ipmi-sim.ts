@@ -1,5 +1,5 @@
 /**
- * One real `ipmi_sim` process, which drives one machine.
+ * One real `ipmi_sim` process, which drives one chassis.
  *
  * The chassis script that `ipmi_sim` runs for every power question inherits a socket to us (file descriptor 3): it asks,
  * waits, and prints our answer. So the machine alone knows its power, and an answer is never older than the question.
@@ -15,7 +15,7 @@ import { Duplex, type Readable, type Writable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { MaintenanceError } from '../../errors/maintenance-error.ts';
 import type { BootDevice, SelEntry, SensorReading } from '../../ports/bmc.ts';
-import type { Machine } from '../../simulator/machine.ts';
+import type { Chassis } from './chassis.ts';
 import { emulatorConfiguration, selAddCommand, sensorCommands } from './emulation.ts';
 
 const startMs = 15_000;
@@ -42,7 +42,7 @@ export async function writeDoor(folder: string): Promise<string> {
 }
 
 export class IpmiSim {
-  readonly #machine: Machine;
+  readonly #chassis: Chassis;
   readonly #child: ChildProcess;
   readonly #console: Writable;
   readonly #folder: string;
@@ -53,38 +53,38 @@ export class IpmiSim {
   /** Where it listens, on 127.0.0.1. */
   port = 0;
 
-  private constructor(machine: Machine, child: ChildProcess, folder: string) {
-    this.#machine = machine;
+  private constructor(chassis: Chassis, child: ChildProcess, folder: string) {
+    this.#chassis = chassis;
     this.#child = child;
     this.#folder = folder;
-    this.#setUpWith = machine.sensors.map((sensor) => ({ ...sensor }));
+    this.#setUpWith = chassis.sensors.map((sensor) => ({ ...sensor }));
     this.#sensorsSent = this.#setUpWith;
     const [stdin, , , door] = child.stdio;
-    if (!stdin || !(door instanceof Duplex)) throw startFailure(machine.name, 'no connection to it');
+    if (!stdin || !(door instanceof Duplex)) throw startFailure(chassis.name, 'no connection to it');
     this.#console = stdin;
     // A BMC that is being stopped closes these at any moment.
     stdin.on('error', () => undefined);
     door.on('error', () => undefined);
     createInterface({ input: door }).on('line', (question) => {
-      door.write(`${answerFor(machine, question)}\n`);
+      door.write(`${answerFor(chassis, question)}\n`);
     });
   }
 
-  static async start(machine: Machine, credentials: Credentials, door: string, parent: string): Promise<IpmiSim> {
-    const folder = join(parent, machine.name);
+  static async start(chassis: Chassis, credentials: Credentials, door: string, parent: string): Promise<IpmiSim> {
+    const folder = join(parent, chassis.name);
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const [lan, emulator] = [join(folder, 'lan.conf'), join(folder, 'emulator.conf')];
-    await writeFile(lan, lanConfiguration(machine.name, credentials, door), { mode: 0o600 });
-    await writeFile(emulator, emulatorConfiguration(machine.sensors));
+    await writeFile(lan, lanConfiguration(chassis.name, credentials, door), { mode: 0o600 });
+    await writeFile(emulator, emulatorConfiguration(chassis.sensors));
     const child = spawn('ipmi_sim', ['-c', lan, '-f', emulator, '-s', folder, '-p'], {
       cwd: folder,
       env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C' },
       stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
     });
     try {
-      await untilReady(machine.name, child);
-      const sim = new IpmiSim(machine, child, folder);
-      sim.port = await udpPortOf(machine.name, child.pid ?? 0);
+      await untilReady(chassis.name, child);
+      const sim = new IpmiSim(chassis, child, folder);
+      sim.port = await udpPortOf(chassis.name, child.pid ?? 0);
       return sim;
     } catch (error) {
       child.kill('SIGKILL');
@@ -97,11 +97,11 @@ export class IpmiSim {
     return this.#child.pid ?? 0;
   }
 
-  /** Brings log and sensors of the BMC to those of the machine. Called before a session opens. */
+  /** Brings log and sensors of the BMC to those of the chassis. Called before a session opens. */
   update(): void {
-    const commands = this.#machine.sel.slice(this.#selSent).map((entry: SelEntry) => selAddCommand(entry));
-    this.#selSent = this.#machine.sel.length;
-    const sensors = this.#machine.sensors.map((sensor) => ({ ...sensor }));
+    const commands = this.#chassis.sel.slice(this.#selSent).map((entry: SelEntry) => selAddCommand(entry));
+    this.#selSent = this.#chassis.sel.length;
+    const sensors = this.#chassis.sensors.map((sensor) => ({ ...sensor }));
     for (const [index, first] of this.#setUpWith.entries()) {
       const now = sensors.find(({ name }) => name === first.name) ?? { ...first, status: 'unavailable' as const };
       const before = this.#sensorsSent.find(({ name }) => name === first.name);
@@ -125,27 +125,27 @@ export class IpmiSim {
 }
 
 /** What the chassis does, and says. `ipmi_sim` reads nothing into the answer to a `set`. */
-function answerFor(machine: Machine, question: string): string {
+function answerFor(chassis: Chassis, question: string): string {
   switch (question) {
     case 'get power':
-      return `power:${machine.power === 'on' ? 1 : 0}`;
+      return `power:${chassis.power === 'on' ? 1 : 0}`;
     case 'get boot':
-      return `boot:${machine.nextBootDevice ? bootNames[machine.nextBootDevice] : 'none'}`;
+      return `boot:${chassis.nextBootDevice ? bootNames[chassis.nextBootDevice] : 'none'}`;
     case 'set power 0':
-      machine.setPower('off');
+      chassis.setPower('off');
       return 'done';
     case 'set power 1':
-      machine.setPower('on');
+      chassis.setPower('on');
       return 'done';
     case 'set shutdown 1':
-      machine.requestSoftOff();
+      chassis.requestSoftOff();
       return 'done';
     default:
       break;
   }
   const device = (Object.keys(bootNames) as BootDevice[]).find((key) => question === `set boot ${bootNames[key]}`);
   if (!device && question !== 'set boot none') return 'failed';
-  machine.nextBootDevice = device;
+  chassis.nextBootDevice = device;
   return 'done';
 }
 

@@ -1,12 +1,12 @@
 /**
- * A real BMC on the loopback for each machine: one `ipmi_sim` process, and a relay in front that plays its faults.
+ * A real BMC on the loopback for each chassis: one `ipmi_sim` process, and a relay in front that plays its faults.
  *
  * What is real: sessions, encryption (cipher suite 3, the only one of `ipmi_sim`), power, boot device, event log,
  * sensors. What is not: the log's clock runs from the start of the process, boot flags are never marked valid, and an
  * event that `emulation.ts` does not know keeps only its severity.
  */
 import { mkdir } from 'node:fs/promises';
-import type { Machine } from '../../simulator/machine.ts';
+import type { Chassis } from './chassis.ts';
 import { IpmiSim, writeDoor, type Credentials } from './ipmi-sim.ts';
 import { BmcRelay } from './relay.ts';
 
@@ -19,7 +19,7 @@ interface LabBmcEndpoint {
 }
 
 export interface LabBmcs {
-  /** By the name of the machine. */
+  /** By the name of the chassis. */
   readonly endpoints: ReadonlyMap<string, LabBmcEndpoint>;
   stop(): Promise<void>;
 }
@@ -28,7 +28,7 @@ export interface LabBmcs {
 const startsAtOnce = 8;
 
 export async function startLabBmcs(
-  machines: readonly Machine[],
+  all: readonly Chassis[],
   options: Credentials & { readonly folder: string },
 ): Promise<LabBmcs> {
   await mkdir(options.folder, { recursive: true, mode: 0o700 });
@@ -38,14 +38,14 @@ export async function startLabBmcs(
   const stop = async (): Promise<void> => {
     await Promise.all(running.splice(0).map(async (part) => await part.stop()));
   };
-  const waiting = [...machines];
+  const waiting = [...all];
   const starter = async (): Promise<void> => {
-    for (let machine = waiting.shift(); machine; machine = waiting.shift()) {
-      const sim = await IpmiSim.start(machine, options, door, options.folder);
+    for (let chassis = waiting.shift(); chassis; chassis = waiting.shift()) {
+      const sim = await IpmiSim.start(chassis, options, door, options.folder);
       running.push(sim);
-      const relay = await startRelay(machine, sim);
+      const relay = await startRelay(chassis, sim);
       running.push(relay);
-      endpoints.set(machine.name, {
+      endpoints.set(chassis.name, {
         address: '127.0.0.1',
         port: relay.port,
         cipherSuite: 3,
@@ -63,15 +63,15 @@ export async function startLabBmcs(
   return { endpoints, stop };
 }
 
-async function startRelay(machine: Machine, sim: IpmiSim): Promise<BmcRelay> {
+async function startRelay({ faults }: Chassis, sim: IpmiSim): Promise<BmcRelay> {
   return await BmcRelay.start(sim.port, {
-    isSilent: () => machine.faults.bmcSilent,
+    isSilent: () => faults.bmcSilent,
     takeBusy: () => {
-      if (machine.faults.bmcBusyTimes <= 0) return false;
-      machine.faults.bmcBusyTimes -= 1;
+      if (faults.bmcBusyTimes <= 0) return false;
+      faults.bmcBusyTimes -= 1;
       return true;
     },
-    refusesPassword: () => machine.faults.bmcRefusesPassword,
+    refusesPassword: () => faults.bmcRefusesPassword,
     onSession: () => sim.update(),
   });
 }

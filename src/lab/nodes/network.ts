@@ -5,6 +5,7 @@
  * Nothing of it is visible in the machine's own network, where the lab listens on loopback only.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
+import { hash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { createConnection, createServer, type AddressInfo, type Server } from 'node:net';
@@ -19,6 +20,13 @@ export const clientAddress = '10.88.0.1';
 
 const commandMs = 20_000;
 const relayFile = path.join(import.meta.dirname, 'relay.ts');
+
+/** A server has the same one after every boot: others remember it for half a minute and more. */
+function macOf(cable: string): string {
+  const bytes = hash('sha256', cable).slice(0, 10).match(/../g) ?? [];
+  // Given locally, for one station.
+  return ['02', ...bytes].join(':');
+}
 
 export class Network {
   readonly #folder: string;
@@ -64,7 +72,7 @@ export class Network {
       const cable = `${name}-${bridge.slice(0, 1)}`;
       // That of an earlier boot is gone only when the kernel has taken down its namespace, which it does in its own time.
       await this.#ip('link', 'delete', cable).catch(() => undefined);
-      const peer = ['peer', 'name', inServer, 'netns', String(server.pid)];
+      const peer = ['peer', 'name', inServer, 'address', macOf(cable), 'netns', String(server.pid)];
       await this.#ip('link', 'add', cable, 'type', 'veth', ...peer);
       await this.#ip('link', 'set', cable, 'master', bridge, 'up');
     }

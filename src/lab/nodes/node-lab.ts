@@ -10,6 +10,7 @@ import { stringify } from 'yaml';
 import type { Clock, Random } from '../../ports/clock.ts';
 import { defineKind, kinds, type Kind } from '../../simulator/kubernetes/kinds.ts';
 import { createWorld, type World } from '../../simulator/world.ts';
+import { startLabBmcs, type LabBmcs } from '../bmc/lab-bmcs.ts';
 import { startLabKubernetes, type LabKubernetes } from '../kubernetes/lab-kubernetes.ts';
 import { makeKey } from '../ssh/keys.ts';
 import { criDefinitions, Kubelet } from './kubelet/kubelet.ts';
@@ -19,6 +20,7 @@ import { Network } from './network.ts';
 import type { PodNetwork } from './pod-network.ts';
 import { ensureRoot } from './root.ts';
 import { LabServer, type LabFile } from './server.ts';
+import { ServerChassis } from './server-chassis.ts';
 
 export interface NodeLabOptions {
   /** One server each. */
@@ -41,6 +43,8 @@ export interface NodeLab {
   readonly kubernetes: LabKubernetes;
   readonly network: Network;
   readonly servers: ReadonlyMap<string, LabServer>;
+  /** What the BMC of each server drives. */
+  readonly chassis: ReadonlyMap<string, ServerChassis>;
   readonly configMaps: Kind;
   readonly secrets: Kind;
   /** With what the lab's own process, or a daemon beside it, logs in to the servers. */
@@ -60,6 +64,9 @@ export interface NodeLab {
 
 const idLength = 8;
 const capacity = { cpu: '16', memory: '24Gi', pods: '110' };
+const bmcUser = 'pitcrew';
+/** At most 20 characters: the limit of IPMI 2.0. */
+const bmcPasswordLength = 18;
 
 export async function startNodeLab(options: NodeLabOptions): Promise<NodeLab> {
   const root = await ensureRoot({ say: options.say });
@@ -80,6 +87,7 @@ class Lab implements NodeLab {
   readonly folder: string;
   readonly world: World;
   readonly servers = new Map<string, LabServer>();
+  readonly chassis = new Map<string, ServerChassis>();
   readonly sshPorts = new Map<string, number>();
   readonly configMaps = defineKind({ group: '', resource: 'configmaps', kind: 'ConfigMap', shortNames: ['cm'] });
   readonly secrets = defineKind({ group: '', resource: 'secrets', kind: 'Secret' });
@@ -93,6 +101,7 @@ class Lab implements NodeLab {
   readonly #kubelets = new Map<string, Kubelet>();
   #network: Network | undefined;
   #kubernetes: LabKubernetes | undefined;
+  #bmcs: LabBmcs | undefined;
   /** By us; what goes off otherwise may want to come back. */
   readonly #switchedOff = new Set<string>();
   #endNames: (() => void) | undefined;
@@ -146,6 +155,7 @@ class Lab implements NodeLab {
         podNetwork: this.#options.podNetwork,
       });
       this.servers.set(name, server);
+      this.chassis.set(name, this.#chassisOf(server));
       this.world.api.registry.create(kinds.nodes, '', {
         metadata: { name, labels: { 'kubernetes.io/hostname': name, 'kubernetes.io/os': 'linux' } },
         spec: {},
@@ -153,7 +163,7 @@ class Lab implements NodeLab {
       this.sshPorts.set(name, await this.network.openDoor(server.address, 22));
     }
     await Promise.all(names.map((name) => this.powerOn(name)));
-    await this.#writeAccess();
+    await this.#writeAccess(await this.#startBmcs());
   }
 
   async powerOn(name: string): Promise<void> {
@@ -181,12 +191,39 @@ class Lab implements NodeLab {
   }
 
   async stop(): Promise<void> {
+    await this.#bmcs?.stop();
     for (const name of this.servers.keys()) await this.powerOff(name);
     this.#endNames?.();
     await this.#network?.stop();
     await this.#kubernetes?.stop();
     this.world.stop();
     await this.#trace.end();
+  }
+
+  #chassisOf(server: LabServer): ServerChassis {
+    const { name } = server;
+    const { clock, say } = this.#options;
+    const doors = {
+      name,
+      powerOff: () => this.powerOff(name),
+      powerOn: () => this.powerOn(name),
+      // A system that is down, or on its way, hears nothing.
+      pressButton: async () => {
+        if (server.isOn) await server.run(['systemctl', 'poweroff'], { mayFail: true });
+      },
+      say: (text: string, facts: Readonly<Record<string, string>>) => say(text, { server: name, ...facts }),
+    };
+    return new ServerChassis(doors, clock);
+  }
+
+  /** Gives the file with their password. */
+  async #startBmcs(): Promise<string> {
+    const passwordFile = path.join(this.folder, 'bmc-password');
+    const password = this.#options.random.id(bmcPasswordLength);
+    await writeFile(passwordFile, password, { mode: 0o600 });
+    const settings = { folder: path.join(this.folder, 'bmc'), user: bmcUser, password };
+    this.#bmcs = await startLabBmcs([...this.chassis.values()], settings);
+    return passwordFile;
   }
 
   async #startKubelet(server: LabServer): Promise<void> {
@@ -218,8 +255,12 @@ class Lab implements NodeLab {
     const wishFile = path.join(server.folder, 'upper/var/lib/lab-wish');
     const wish = await readFile(wishFile, 'utf8').catch(() => '');
     await rm(wishFile, { force: true });
-    if (wish.trim() === 'reboot') await this.powerOn(server.name);
-    else this.#options.say('a server went off', { server: server.name });
+    if (wish.trim() === 'reboot') {
+      await this.powerOn(server.name);
+      return;
+    }
+    this.chassis.get(server.name)?.onSystemOff();
+    this.#options.say('a server went off', { server: server.name });
   }
 
   #server(name: string): LabServer {
@@ -232,7 +273,7 @@ class Lab implements NodeLab {
     return [this.network.first, ...[...this.servers.values()].filter(({ isOn }) => isOn).map(({ first }) => first)];
   }
 
-  async #writeAccess(): Promise<void> {
+  async #writeAccess(passwordFile: string): Promise<void> {
     const lines = [...this.servers.values()].map(({ name, hostKey }) => {
       const parsed = hostKey.parsed;
       return `[127.0.0.1]:${this.sshPorts.get(name)} ${parsed.type} ${parsed.getPublicSSH().toString('base64')}\n`;
@@ -247,14 +288,26 @@ class Lab implements NodeLab {
         defaults: {
           site: 'lab',
           ssh: { user: 'root', privateKey: { file: this.privateKeyFile }, hostKey: 'known_hosts' },
+          // A real BMC wants five seconds between commands; these do not freeze.
+          bmc: {
+            protocol: 'ipmi',
+            user: bmcUser,
+            password: { file: passwordFile },
+            cipherSuite: 3,
+            minCommandIntervalMs: 0,
+          },
         },
-        servers: [...this.servers.keys()].map((name) => ({
-          name,
-          node: name,
-          address: '127.0.0.1',
-          labels: { 'pitcrew.dev/live-migration': 'criu' },
-          ssh: { port: this.sshPorts.get(name) },
-        })),
+        servers: [...this.servers.keys()].map((name) => {
+          const bmc = this.#bmcs?.endpoints.get(name);
+          return {
+            name,
+            node: name,
+            address: '127.0.0.1',
+            labels: { role: 'worker', 'pitcrew.dev/live-migration': 'criu' },
+            ssh: { port: this.sshPorts.get(name) },
+            bmc: { address: bmc?.address, port: bmc?.port },
+          };
+        }),
       },
     };
     await writeFile(path.join(this.inventoryFolder, 'nodelab.yaml'), stringify(inventory));
