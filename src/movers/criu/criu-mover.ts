@@ -7,6 +7,7 @@
  * the source onto itself. It never thaws a source whose target may have begun.
  */
 import type { NodeView } from '../../cluster/node.ts';
+import { moveAnnotation } from '../../cluster/placement.ts';
 import { podKey, type PodView } from '../../cluster/pod.ts';
 import { listAt, numberAt, recordAt, textAt } from '../../cluster/json.ts';
 import { MaintenanceError, unreachable } from '../../errors/maintenance-error.ts';
@@ -36,8 +37,8 @@ import {
   serverBlockers,
   timeoutMsOf,
 } from './readiness.ts';
-import { participation, ServerLooks } from './server-looks.ts';
-import { keepsAddress, moveAnnotation, moveLabel, policiesKind } from './steering.ts';
+import { participation, ServerLooks, type ReadyPods } from './server-looks.ts';
+import { keepsAddress, moveLabel, policiesKind } from './steering.ts';
 import { sweepLeftovers, type MovesKnown, type Swept } from './sweep.ts';
 import { comeBack } from './way-back.ts';
 
@@ -77,7 +78,7 @@ export class CriuMover implements PodMover {
     }
     const closed = await this.#whyNoPolicies(signal);
     if (closed !== undefined) return { kind: 'missing', because: closed };
-    const looks = await this.#looks.refresh(signal);
+    const looks = await this.#looks.refresh(readyPods(await this.#needs.cluster.view(signal)), signal);
     const ready = [...looks].filter(
       ([node, look]) => look.kind === 'seen' && serverBlockers(node, look.facts).length === 0,
     );
@@ -335,7 +336,15 @@ function keptText(networks: readonly string[]): string {
   const others = [...new Set(networks)].filter((network) => !keepsAddress(network)).sort();
   if (others.length === 0) return '';
   const names = others.map((name) => name || 'unknown').join(', ');
-  return `; a pod keeps its memory, gets another address, and connections are closed (network ${names})`;
+  return `; a pod keeps its memory, gets another address, and its connections are closed (network ${names})`;
+}
+
+function readyPods({ pods }: ClusterView): ReadyPods {
+  const byNode = Map.groupBy(
+    pods.filter(({ ready }) => ready),
+    ({ node }) => node,
+  );
+  return new Map([...byNode].map(([node, there]) => [node, new Set(there.map(({ uid }) => uid))]));
 }
 
 function nodeOf(view: ClusterView, name: string): NodeView | undefined {

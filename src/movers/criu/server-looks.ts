@@ -8,9 +8,17 @@ import { askBootId, isSilence } from './pulse.ts';
 import { serverFactsOf, type ServerFacts } from './readiness.ts';
 import { lookText } from './scripts.ts';
 
-export type Look =
-  | { readonly kind: 'seen'; readonly facts: ServerFacts; readonly atMs: number }
-  | { readonly kind: 'unseen'; readonly because: string; readonly atMs: number };
+interface Asked {
+  readonly atMs: number;
+  /** Uids of the pods that were Ready there before it was asked: one that it does not name then is none of its containers. */
+  readonly about: ReadonlySet<string>;
+}
+
+export type Look = Asked &
+  ({ readonly kind: 'seen'; readonly facts: ServerFacts } | { readonly kind: 'unseen'; readonly because: string });
+
+/** Uids of Ready pods, by node. */
+export type ReadyPods = ReadonlyMap<string, ReadonlySet<string>>;
 
 interface Needs {
   readonly connections: Connections;
@@ -45,22 +53,24 @@ export class ServerLooks {
     return servers.filter(({ labels }) => labels[participation.label] === participation.value);
   }
 
-  /** Every server that takes part; those seen a moment ago are not asked again. */
-  async refresh(signal: AbortSignal): Promise<ReadonlyMap<string, Look>> {
+  /** Every server that takes part; those seen a moment ago are not asked again, unless a pod has become Ready there since. */
+  async refresh(ready: ReadyPods, signal: AbortSignal): Promise<ReadonlyMap<string, Look>> {
     const nowMs = this.#needs.clock.nowMs();
     const servers = await this.participants();
     const known = new Set(servers.map(({ node }) => node));
     for (const node of this.#looks.keys()) if (!known.has(node)) this.#looks.delete(node);
-    const stale = servers.filter(({ node }) => isStale(this.#looks.get(node), nowMs));
+    const stale = servers.filter(({ node }) => isStale(this.#looks.get(node), nowMs, ready.get(node)));
     const work = async (): Promise<void> => {
-      for (let server = stale.shift(); server; server = stale.shift()) await this.look(server, signal);
+      for (let server = stale.shift(); server; server = stale.shift()) {
+        await this.look(server, signal, ready.get(server.node));
+      }
     };
     await Promise.all(Array.from({ length: atOnce }, work));
     return this.#looks;
   }
 
   /** A server that cannot be asked is a fact, too, and no error of the one who asks. */
-  async look(server: InventoryServer, signal: AbortSignal): Promise<Look> {
+  async look(server: InventoryServer, signal: AbortSignal, about: ReadonlySet<string> = new Set()): Promise<Look> {
     const { connections, clock } = this.#needs;
     const atMs = clock.nowMs();
     const shell = connections.shellOf(server);
@@ -71,21 +81,21 @@ export class ServerLooks {
       await askBootId(shell, clock, signal);
       const output = await runToEnd(shell, { id, script: lookText(), timeoutMs }, signal);
       await shell.forget('criu-look-', signal);
-      look = { kind: 'seen', facts: serverFactsOf(output), atMs };
+      look = { kind: 'seen', facts: serverFactsOf(output), atMs, about };
     } catch (error) {
       if (signal.aborted) throw error;
       if (!isSilence(error) && !(error instanceof MaintenanceError)) throw error;
-      look = {
-        kind: 'unseen',
-        because: error instanceof MaintenanceError ? error.message : 'it does not answer',
-        atMs,
-      };
+      const because = error instanceof MaintenanceError ? error.message : 'it does not answer';
+      look = { kind: 'unseen', because, atMs, about };
     }
     this.#looks.set(server.node, look);
     return look;
   }
 }
 
-function isStale(look: Look | undefined, nowMs: number): boolean {
-  return !look || nowMs - look.atMs >= (look.kind === 'seen' ? freshMs : silentMs);
+function isStale(look: Look | undefined, nowMs: number, ready: ReadonlySet<string> = new Set()): boolean {
+  if (!look || nowMs - look.atMs >= (look.kind === 'seen' ? freshMs : silentMs)) return true;
+  if (look.kind === 'unseen') return false;
+  const named = new Set(look.facts.containers.map(({ podUid }) => podUid));
+  return [...ready].some((uid) => !look.about.has(uid) && !named.has(uid));
 }
