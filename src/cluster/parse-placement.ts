@@ -4,7 +4,7 @@
  * Pods of one template get one and the same object: the rules are looked up by their text, and parsed once.
  */
 import { isRecord, listAt, numberAt, optionalTextAt, recordAt, textAt, textsAt } from './json.ts';
-import { anywhere, type NodeRequirement, type NodeTerm, type PlacementRules } from './placement.ts';
+import { anywhere, ownSelector, type NodeRequirement, type NodeTerm, type PlacementRules } from './placement.ts';
 import type { PodTerm, SpreadRule } from './placement.ts';
 import { nothingSelector, type LabelSelector, type SelectorRequirement, type Toleration } from './scheduling.ts';
 
@@ -40,8 +40,10 @@ export function parseTolerations(tolerations: readonly unknown[]): readonly Tole
   );
 }
 
-export function parsePlacement(spec: unknown, labels: Readonly<Record<string, string>>): PlacementRules {
-  const nodeSelector = textsAt(spec, 'nodeSelector');
+type Texts = Readonly<Record<string, string>>;
+
+export function parsePlacement(spec: unknown, labels: Texts, wasSent: boolean): PlacementRules {
+  const nodeSelector = ownSelector(textsAt(spec, 'nodeSelector'), wasSent);
   const affinity = recordAt(spec, 'affinity');
   const constraints = listAt(spec, 'topologySpreadConstraints').filter(isHard);
   const hostPorts = hostPortsOf(spec);
@@ -118,7 +120,7 @@ function parseSpread(constraint: unknown): SpreadRule {
  * `matchLabelKeys` means "those with the same value of this label as I have" (KEP-3243). Newer API servers write the
  * values into the selector themselves; saying it twice does no harm.
  */
-function withLabelKeys(constraint: unknown, labels: Readonly<Record<string, string>>): unknown {
+function withLabelKeys(constraint: unknown, labels: Texts): unknown {
   const keys = listAt(constraint, 'matchLabelKeys').filter((key): key is string => typeof key === 'string');
   const same = keys.flatMap((key) => (key in labels ? [{ key, operator: 'In', values: [labels[key]] }] : []));
   if (!isRecord(constraint) || same.length === 0) return constraint;

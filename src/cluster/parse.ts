@@ -5,6 +5,7 @@
  */
 import { flagAt, listAt, numberAt, optionalTextAt, recordAt, textAt, textsAt, timeAt, isRecord } from './json.ts';
 import type { JsonRecord } from './json.ts';
+import { moveAnnotation } from './placement.ts';
 import { parsePlacement, parseSelector, parseTolerations } from './parse-placement.ts';
 import { isSidecar, parseRequests, parseResources } from './parse-requests.ts';
 import { cordonOf } from './cordon.ts';
@@ -62,10 +63,12 @@ function parseAddressVariables(container: unknown): string[] {
 
 export function parsePod(object: unknown): PodView {
   const metadata = recordAt(object, 'metadata');
+  const spec = recordAt(object, 'spec');
   const status = recordAt(object, 'status');
   const name = textAt(metadata, 'name');
   const phase = textAt(status, 'phase') || 'Pending';
   const labels = textsAt(metadata, 'labels');
+  const annotations = textsAt(metadata, 'annotations');
   return {
     namespace: textAt(metadata, 'namespace'),
     name,
@@ -74,11 +77,11 @@ export function parsePod(object: unknown): PodView {
     ready: hasCondition(status, 'Ready'),
     leaving: textAt(metadata, 'deletionTimestamp') !== '',
     labels,
-    annotations: textsAt(metadata, 'annotations'),
+    annotations,
     owner: parseOwner(metadata),
     createdMs: timeAt(metadata, 'creationTimestamp'),
     ip: textAt(status, 'podIP'),
-    ...wantsOnce(recordAt(object, 'spec'), name, labels),
+    ...wantsOnce(spec, { name, labels, wasSent: textAt(spec, 'nodeName') !== '' && moveAnnotation in annotations }),
   };
 }
 
@@ -97,24 +100,26 @@ type Wants = Pick<
   | 'sidecars'
 >;
 
-interface KnownWants {
+/** What else it takes to read them. */
+interface Whose {
   readonly name: string;
   readonly labels: PodView['labels'];
-  readonly wants: Wants;
+  readonly wasSent: boolean;
 }
 
 /** Objects are values: where the versions of a pod share their spec, it is read once. */
-const knownWants = new WeakMap<JsonRecord, KnownWants>();
+const knownWants = new WeakMap<JsonRecord, Whose & { readonly wants: Wants }>();
 
-function wantsOnce(spec: JsonRecord, name: string, labels: PodView['labels']): Wants {
+function wantsOnce(spec: JsonRecord, whose: Whose): Wants {
   const known = knownWants.get(spec);
-  if (known && known.name === name && known.labels === labels) return known.wants;
-  const wants = wantsOf(spec, name, labels);
-  knownWants.set(spec, { name, labels, wants });
+  const { name, labels, wasSent } = whose;
+  if (known && known.name === name && known.labels === labels && known.wasSent === wasSent) return known.wants;
+  const wants = wantsOf(spec, whose);
+  knownWants.set(spec, { ...whose, wants });
   return wants;
 }
 
-function wantsOf(spec: JsonRecord, name: string, labels: PodView['labels']): Wants {
+function wantsOf(spec: JsonRecord, { name, labels, wasSent }: Whose): Wants {
   return {
     node: textAt(spec, 'nodeName'),
     volumes: listAt(spec, 'volumes').map((volume) => parseVolume(volume, name)),
@@ -123,7 +128,7 @@ function wantsOf(spec: JsonRecord, name: string, labels: PodView['labels']): Wan
     gracePeriodSeconds: numberAt(spec, 'terminationGracePeriodSeconds', 30),
     priority: numberAt(spec, 'priority'),
     requests: parseRequests(spec),
-    placement: parsePlacement(spec, labels),
+    placement: parsePlacement(spec, labels, wasSent),
     addressVariables: listAt(spec, 'containers').flatMap(parseAddressVariables),
     sidecars: listAt(spec, 'initContainers')
       .filter(isSidecar)

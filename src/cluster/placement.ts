@@ -5,6 +5,20 @@
 import { matchesSelector, meetsValue, type LabelSelector } from './scheduling.ts';
 import type { NodeView } from './node.ts';
 
+export const hostnameLabel = 'kubernetes.io/hostname';
+/** On a pod that the built-in mover has had made anew elsewhere; its value is the move. */
+export const moveAnnotation = 'pitcrew.dev/move';
+
+/** Without what sent a moved pod to its node: once it is there it may run wherever its template may. */
+export function ownSelector(
+  nodeSelector: Readonly<Record<string, string>>,
+  wasSent: boolean,
+): Readonly<Record<string, string>> {
+  if (!wasSent || !(hostnameLabel in nodeSelector)) return nodeSelector;
+  const { [hostnameLabel]: _sentTo, ...own } = nodeSelector;
+  return own;
+}
+
 export interface NodeRequirement {
   readonly key: string;
   readonly operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist' | 'Gt' | 'Lt';

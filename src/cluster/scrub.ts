@@ -64,6 +64,7 @@ const annotations: Shape = {
     'lab.pitcrew.dev/ready-after',
     'pitcrew.dev/cordon-reason',
     'pitcrew.dev/cordoned-by',
+    'pitcrew.dev/move',
   ),
 };
 

@@ -48,6 +48,20 @@ describe('nodes that a pod wants', () => {
     expect(isWantedNode(rules, node({ disk: 'ssd', zone: 'a', more: '' }))).toBe(true);
     expect(isWantedNode(rules, node({ disk: 'ssd' }))).toBe(false);
   });
+
+  test('a pod that is moved alive is sent to its node; once it is there, only its own selector counts', () => {
+    const spec = { nodeSelector: { disk: 'ssd', 'kubernetes.io/hostname': 'n1' } };
+    const elsewhere = node({ disk: 'ssd', 'kubernetes.io/hostname': 'n2' });
+    const metadata = { annotations: { 'pitcrew.dev/move': 'm' } };
+    const onItsWay = parsePod({ metadata, spec }).placement;
+    const there = parsePod({ metadata, spec: { ...spec, nodeName: 'n1' } }).placement;
+    expect([rulesOf(spec), onItsWay, there].map((rules) => isWantedNode(rules, elsewhere))).toEqual([
+      false,
+      false,
+      true,
+    ]);
+    expect(isWantedNode(there, node({ disk: 'hdd', 'kubernetes.io/hostname': 'n1' }))).toBe(false);
+  });
 });
 
 describe('pods that a term speaks of', () => {

@@ -35,6 +35,7 @@ const running = {
   },
   spec: {
     nodeName: 'node-a',
+    nodeSelector: { 'kubernetes.io/hostname': 'node-a' },
     containers: [
       {
         name: 'redis',
@@ -89,7 +90,7 @@ describe('the policy', () => {
 });
 
 describe('a pod that nobody makes anew', () => {
-  it('is made from what its author wrote, without what the API and its kubelet added', () => {
+  it('is made from what its author wrote, without what the API, its kubelet and an earlier move added', () => {
     expect(manifestOf(running)).toEqual({
       apiVersion: 'v1',
       kind: 'Pod',

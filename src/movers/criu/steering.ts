@@ -4,7 +4,8 @@
  *
  * Shapes: admissionregistration.k8s.io/v1 (Kubernetes 1.36).
  */
-import { isRecord, listAt, recordAt, textAt, type JsonRecord } from '../../cluster/json.ts';
+import { isRecord, listAt, recordAt, textAt, textsAt, type JsonRecord } from '../../cluster/json.ts';
+import { hostnameLabel, moveAnnotation, ownSelector } from '../../cluster/placement.ts';
 import type { ObjectKind } from '../../ports/objects.ts';
 
 export const podsKind: ObjectKind = { group: '', version: 'v1', resource: 'pods' };
@@ -12,7 +13,6 @@ const admission = { group: 'admissionregistration.k8s.io', version: 'v1' };
 export const policiesKind: ObjectKind = { ...admission, resource: 'mutatingadmissionpolicies' };
 export const bindingsKind: ObjectKind = { ...admission, resource: 'mutatingadmissionpolicybindings' };
 
-export const moveAnnotation = 'pitcrew.dev/move';
 export const moveLabel = 'pitcrew.dev/steers';
 
 /**
@@ -82,9 +82,8 @@ export function policyOf(steering: Steering): JsonRecord {
 /** The selector is an atomic map, which no ApplyConfiguration may touch: hence patches. */
 function placing(node: string, isBound: boolean): string {
   if (isBound) return `[JSONPatch{op: "add", path: "/spec/nodeName", value: ${cel(node)}}]`;
-  const hostname = 'kubernetes.io/hostname';
-  const one = `[JSONPatch{op: "add", path: "/spec/nodeSelector/${hostname.replace('/', '~1')}", value: ${cel(node)}}]`;
-  const all = `[JSONPatch{op: "add", path: "/spec/nodeSelector", value: {${cel(hostname)}: ${cel(node)}}}]`;
+  const one = `[JSONPatch{op: "add", path: "/spec/nodeSelector/${hostnameLabel.replace('/', '~1')}", value: ${cel(node)}}]`;
+  const all = `[JSONPatch{op: "add", path: "/spec/nodeSelector", value: {${cel(hostnameLabel)}: ${cel(node)}}}]`;
   return `has(object.spec.nodeSelector) ? ${one} : ${all}`;
 }
 
@@ -124,13 +123,15 @@ export function manifestOf(pod: unknown): JsonRecord {
   const spec = recordAt(pod, 'spec');
   const kept = Object.fromEntries(Object.entries(metadata).filter(([key]) => ownMetadata.has(key)));
   const { [moveAnnotation]: _move, ...annotations } = recordAt(metadata, 'annotations');
-  const { nodeName: _node, ...rest } = spec;
+  const { nodeName: _node, nodeSelector: _selector, ...rest } = spec;
+  const nodeSelector = ownSelector(textsAt(spec, 'nodeSelector'), moveAnnotation in recordAt(metadata, 'annotations'));
   return {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { ...kept, annotations },
     spec: {
       ...rest,
+      ...(Object.keys(nodeSelector).length > 0 && { nodeSelector }),
       containers: listAt(spec, 'containers').map(withoutMounts),
       ...('initContainers' in spec && { initContainers: listAt(spec, 'initContainers').map(withoutMounts) }),
       volumes: listAt(spec, 'volumes').filter((volume) => !isInjected(volume)),
