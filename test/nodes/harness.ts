@@ -73,10 +73,30 @@ export class TestLab {
     this.create(kinds.pods, name, { metadata, spec });
   }
 
-  statefulSet(name: string, template: Readonly<Record<string, unknown>>): void {
+  statefulSet(name: string, template: Readonly<Record<string, unknown>>, replicas = 1): void {
+    this.#set(kinds.statefulSets, name, template, replicas);
+  }
+
+  replicaSet(name: string, template: Readonly<Record<string, unknown>>, replicas = 1): void {
+    this.#set(kinds.replicaSets, name, template, replicas);
+  }
+
+  #set(kind: Kind, name: string, template: Readonly<Record<string, unknown>>, replicas: number): void {
     const labels = { app: name };
-    const spec = { replicas: 1, selector: { matchLabels: labels }, template: { metadata: { labels }, spec: template } };
-    this.create(kinds.statefulSets, name, { spec });
+    const spec = { replicas, selector: { matchLabels: labels }, template: { metadata: { labels }, spec: template } };
+    this.create(kind, name, { spec });
+  }
+
+  /** As a person would, before anything else is done. */
+  cordon(name: string, isCordoned: boolean): void {
+    const { store } = this.lab.world.api;
+    const node = store.get(kinds.nodes, undefined, name);
+    if (!node) throw new Error(`no node ${name}`);
+    store.replace(kinds.nodes, node, { ...node, spec: { ...node.spec, unschedulable: isCordoned } });
+  }
+
+  pods(): readonly PodObject[] {
+    return this.lab.world.api.store.list(kinds.pods);
   }
 
   find(name: string): PodObject | undefined {
@@ -141,6 +161,7 @@ export function containerIdOf(pod: PodObject, name?: string): string {
   return textAt(found, 'containerID').replace('containerd://', '');
 }
 
+/** Of its containers the highest count; -1 where it has none yet. */
 export function restartsOf(pod: PodObject): number {
-  return pod.status.containerStatuses?.[0]?.restartCount ?? -1;
+  return Math.max(-1, ...(pod.status.containerStatuses ?? []).map(({ restartCount }) => restartCount));
 }

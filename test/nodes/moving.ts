@@ -9,15 +9,14 @@ import { MaintenanceError } from '../../src/errors/maintenance-error.ts';
 import type { ClientProcess } from '../../src/lab/nodes/clients/client-process.ts';
 import type { PodNetwork } from '../../src/lab/nodes/pod-network.ts';
 import { CriuMover } from '../../src/movers/criu/criu-mover.ts';
-import { wrapperText } from '../../src/movers/criu/scripts.ts';
 import type { Bmc } from '../../src/ports/bmc.ts';
 import type { Assessment, MoveOrder, MoveProgress } from '../../src/ports/movers.ts';
-import { kinds } from '../../src/simulator/kubernetes/kinds.ts';
 import type { InventoryServer } from '../../src/spec/inventory.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TestLab } from './harness.ts';
+import { prepared, prepareKernel } from './installed.ts';
+import { leftoversOfMoves } from './traces.ts';
 
-const wrapper = '/usr/local/sbin/pitcrew-runc';
 const pauseMs = 200;
 /** A move of 500 MB takes seconds; what takes longer than this hangs. */
 const moveMs = 180_000;
@@ -47,12 +46,9 @@ export class MovingLab {
   }
 
   static async start(podNetwork: PodNetwork = 'lab-ipam'): Promise<MovingLab> {
-    const files = [{ path: wrapper, text: wrapperText(), mode: 0o755 }];
-    const test = await TestLab.start({ runcBinary: wrapper, files, podNetwork });
+    const test = await TestLab.start({ ...prepared, podNetwork });
     try {
-      for (const server of test.lab.servers.values()) {
-        await server.run(['sysctl', '-q', '-w', 'fs.pipe-max-size=67108864', 'fs.pipe-user-pages-soft=0']);
-      }
+      await prepareKernel(test);
       const { kubeconfigFile } = test.lab.kubernetes;
       const [clock, random] = [new SystemClock(), new SystemRandom()];
       const logger = pino({ level: 'silent' });
@@ -152,21 +148,9 @@ export class MovingLab {
     }
   }
 
-  /** What a move may have left on servers and cluster; empty is right. */
+  /** What moves have left on servers and cluster; empty is right. */
   async leftovers(): Promise<string[]> {
-    const found: string[] = [];
-    const look =
-      'ls -A /run/pitcrew/moves /run/pitcrew/images 2>/dev/null; nft list tables; cat /root/.ssh/authorized_keys | grep -c pitcrew-move || true';
-    for (const [name, server] of this.test.lab.servers) {
-      const { stdout } = await server.run(['sh', '-c', look], { mayFail: true });
-      const lines = stdout.split('\n').filter((line) => /pitcrew-move|^table .*pitcrew|^[1-9]/.test(line));
-      found.push(...lines.map((line) => `${name}: ${line}`));
-    }
-    const { store } = this.test.lab.world.api;
-    for (const kind of [kinds.mutatingAdmissionPolicies, kinds.mutatingAdmissionPolicyBindings]) {
-      found.push(...store.list(kind).map(({ metadata }) => `${kind.kind} ${metadata.name}`));
-    }
-    return found;
+    return await leftoversOfMoves(this.test.lab);
   }
 
   #newConnections(): RealConnections {
