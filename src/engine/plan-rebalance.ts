@@ -1,5 +1,6 @@
 /** The next move of a rebalancing with what is installed here: the planner's choice, and the mover that makes it. */
-import { judgePod } from '../evacuation/verdict.ts';
+import { keepsLess } from '../evacuation/promises.ts';
+import { judgePod, liveKeepsOf } from '../evacuation/verdict.ts';
 import type { MoverLimits } from '../evacuation/move-limits.ts';
 import type { PodView } from '../cluster/pod.ts';
 import { Fit } from '../planner/fit.ts';
@@ -41,9 +42,11 @@ export async function planNext(
   const moversOf = (way: MoveWay, pod: PodView): PodMover[] =>
     moversFor(way, pod).flatMap((name) => ready.get(name)?.mover ?? []);
   const chosenFor = (way: MoveWay, pod: PodView, target: string): Chosen | undefined => {
+    const least = liveKeepsOf(pod, definition.evacuation);
     for (const mover of moversOf(way, pod)) {
       const assessment = mover.assess(pod, view, target === '' ? undefined : target);
-      if (assessment.kind === 'able') return { mover, target, assessment };
+      if (assessment.kind !== 'able' || (way === 'live' && keepsLess(assessment.promise, least))) continue;
+      return { mover, target, assessment };
     }
     return undefined;
   };

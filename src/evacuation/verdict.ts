@@ -7,7 +7,8 @@ import { budgetsOf, canNeverBeMet, type BudgetView } from '../cluster/budget.ts'
 import { podsOnNode } from '../cluster/groups.ts';
 import { podKey, type PodView } from '../cluster/pod.ts';
 import { isTolerated } from '../cluster/scheduling.ts';
-import type { EvacuationPolicy, EvacuationRule, MoveWay } from '../spec/plan.ts';
+import type { EvacuationPolicy, EvacuationRule, LiveKeeps, MoveWay } from '../spec/plan.ts';
+import { keepsLess, promiseInWords } from './promises.ts';
 
 export type Verdict =
   | { readonly kind: 'stays'; readonly because: string; readonly warnings?: readonly string[] }
@@ -38,13 +39,25 @@ function matches(rule: EvacuationRule, pod: PodView): boolean {
   return Object.entries(labels ?? {}).every(([key, value]) => pod.labels[key] === value);
 }
 
+function ruleOf(pod: PodView, policy: EvacuationPolicy): EvacuationRule | undefined {
+  return policy.rules.find((candidate) => matches(candidate, pod));
+}
+
+/** What a live move of this pod has to keep at least, whoever moves it and wherever to. */
+export function liveKeepsOf(pod: PodView, policy: EvacuationPolicy): LiveKeeps {
+  return ruleOf(pod, policy)?.liveKeeps ?? policy.liveKeeps ?? 'memory';
+}
+
 const allWays: readonly MoveWay[] = ['live', 'surge', 'evict'];
 
 /**
  * Ways that no installed mover can go with a pod, each with the reason; what is not named is open. A way without a mover is
  * none, and that is better known beforehand.
  */
-export type ClosedWays = Readonly<Partial<Record<MoveWay, string>>>;
+export type ClosedWays = Readonly<Partial<Record<MoveWay, string>>> & {
+  /** The most that a live mover here would keep. */
+  readonly livePromise?: string | undefined;
+};
 
 export function judgePod(
   pod: PodView,
@@ -52,7 +65,7 @@ export function judgePod(
   policy: EvacuationPolicy,
   closed: ClosedWays = {},
 ): Verdict {
-  const rule = policy.rules.find((candidate) => matches(candidate, pod));
+  const rule = ruleOf(pod, policy);
   const stays = reasonToStay(pod, rule);
   if (stays !== undefined) return { kind: 'stays', because: stays };
   if (isTolerated(cordonTaint, pod.tolerations) && protectionOf(pod, rule) === undefined) {
@@ -66,7 +79,22 @@ export function judgePod(
     const because = closed[way];
     if (because !== undefined) against.push({ ways: [way], because, owner: ownerOf(pod) });
   }
-  return judgeWays(pod, against, policy, rule);
+  const { livePromise } = closed;
+  const least = rule?.liveKeeps ?? policy.liveKeeps;
+  if (livePromise !== undefined && least !== undefined && keepsLess(livePromise, least)) {
+    const because = `moved alive it ${promiseInWords(livePromise)} (liveKeeps: ${least})`;
+    against.push({ ways: ['live'], because, owner: ownerOf(pod) });
+  }
+  const verdict = judgeWays(pod, against, policy, rule);
+  const isRough = least === undefined && livePromise !== undefined && keepsLess(livePromise, 'in-cluster connections');
+  return isRough && verdict.kind === 'moves' ? { ...verdict, ways: surgeFirst(verdict.ways) } : verdict;
+}
+
+/** Who can be replaced before he goes loses no connection by it: better than a live move that closes them. */
+function surgeFirst(ways: readonly MoveWay[]): readonly MoveWay[] {
+  const [live, surge] = [ways.indexOf('live'), ways.indexOf('surge')];
+  if (live < 0 || surge < live) return ways;
+  return ways.flatMap((way) => (way === 'live' ? [] : way === 'surge' ? ['surge', 'live'] : [way]));
 }
 
 function reasonToStay(pod: PodView, rule: EvacuationRule | undefined): string | undefined {

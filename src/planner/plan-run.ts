@@ -10,7 +10,7 @@ import type { NodeView } from '../cluster/node.ts';
 import { podKey, type PodView } from '../cluster/pod.ts';
 import type { ClusterView } from '../cluster/view.ts';
 import type { MoveChoice, MoveOptions } from '../evacuation/move-options.ts';
-import { judgePod, type Verdict } from '../evacuation/verdict.ts';
+import { judgePod, liveKeepsOf, type Verdict } from '../evacuation/verdict.ts';
 import type { EvacuationPolicy } from '../spec/plan.ts';
 import type { LeftOut, RunDefinition, RunServer } from '../workflow/definition.ts';
 import { assembleRun, type AssembleInput } from './assemble.ts';
@@ -81,7 +81,11 @@ export function judgeMoves(
 ): PodForecast[] {
   return pods.map((pod) => {
     const verdict = judgePod(pod, budgets.get(pod.namespace) ?? [], policy, closedFor(pod));
-    return { pod, verdict, choice: verdict.kind === 'moves' ? choose(pod, verdict.ways) : undefined };
+    return {
+      pod,
+      verdict,
+      choice: verdict.kind === 'moves' ? choose(pod, verdict.ways, liveKeepsOf(pod, policy)) : undefined,
+    };
   });
 }
 

@@ -6,6 +6,7 @@
  */
 import { podKey } from '../cluster/pod.ts';
 import type { ClusterView } from '../cluster/view.ts';
+import { promiseInWords } from '../evacuation/promises.ts';
 import type { MoveWay } from '../spec/plan.ts';
 import type { LeftOut, RunDefinition, RunServer, ServerTimes } from '../workflow/definition.ts';
 import { neededMs } from '../workflow/window.ts';
@@ -208,7 +209,7 @@ function previewPod(
       return {
         ...common,
         verdict: 'moves',
-        how: way === 'live' ? `live by ${mover}, keeps ${promise}` : `${way}: ${promiseOfWay[way]}`,
+        how: way === 'live' ? `live by ${mover}, ${promiseInWords(promise)}` : `${way}: ${promiseOfWay[way]}`,
         way,
         mover,
         promise,

@@ -151,11 +151,12 @@ function checkEvacuation({ source, value }: Plan): Problem[] {
     }
     if (
       rule.prefer === undefined &&
+      rule.liveKeeps === undefined &&
       rule.restart === undefined &&
       rule.action === undefined &&
       rule.order === undefined
     ) {
-      const hint = 'add prefer, restart, action or order';
+      const hint = 'add prefer, liveKeeps, restart, action or order';
       problems.push(source.problemAtKey([...at, 'match'], { message: 'this rule says nothing about its pods', hint }));
     }
     if (rule.restart === 'never' && rule.prefer !== undefined && !rule.prefer.includes('live')) {

@@ -20,6 +20,13 @@ const minuteMs = 60_000;
 export const MoveWay = z.enum(['live', 'surge', 'evict']);
 export type MoveWay = z.infer<typeof MoveWay>;
 
+/**
+ * The least that a live move has to keep. Where nothing is said it may be memory alone, but a pod that can be replaced before
+ * it goes is replaced then: its connections have time to end, and are not closed.
+ */
+const LiveKeeps = z.enum(['everything', 'in-cluster connections', 'memory']);
+export type LiveKeeps = z.infer<typeof LiveKeeps>;
+
 const PodMatch = z.strictObject({
   namespaces: z.array(z.string().min(1)).optional(),
   labels: z.record(z.string(), z.string()).optional(),
@@ -29,6 +36,7 @@ const PodMatch = z.strictObject({
 const EvacuationRule = z.strictObject({
   match: PodMatch,
   prefer: z.array(MoveWay).min(1).optional(),
+  liveKeeps: LiveKeeps.optional(),
   restart: z.enum(['allowed', 'never']).optional(),
   action: z.enum(['leave', 'drain', 'waitCompleted']).optional(),
   /** Low numbers move first; equal ones together. */
@@ -56,6 +64,7 @@ export type MoveLimits = z.infer<typeof MoveLimits>;
 const Evacuation = z
   .strictObject({
     prefer: z.array(MoveWay).min(1).optional(),
+    liveKeeps: LiveKeeps.optional(),
     rules: z.array(EvacuationRule).optional(),
     /** `keep` blocks the restart of a pod with emptyDir data; `lose` allows it. */
     localData: z.enum(['keep', 'lose']).optional(),
@@ -64,8 +73,9 @@ const Evacuation = z
     timeout: Duration.optional(),
     limits: MoveLimits.optional(),
   })
-  .transform(({ prefer, rules, localData, barePods, timeout, limits }) => ({
+  .transform(({ prefer, liveKeeps, rules, localData, barePods, timeout, limits }) => ({
     prefer: prefer ?? (['live', 'surge', 'evict'] as MoveWay[]),
+    liveKeeps,
     rules: rules ?? [],
     localData: localData ?? ('keep' as const),
     barePods: barePods ?? ('block' as const),

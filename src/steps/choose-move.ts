@@ -7,8 +7,9 @@
 import { budgetsOf } from '../cluster/budget.ts';
 import { podKey, type PodView } from '../cluster/pod.ts';
 import { isTargetFull, whyNotNow, type MoveUnderWay } from '../evacuation/move-limits.ts';
+import { keepsLess } from '../evacuation/promises.ts';
 import { rankTargets, type Arriving } from '../evacuation/targets.ts';
-import type { Verdict } from '../evacuation/verdict.ts';
+import { liveKeepsOf, type Verdict } from '../evacuation/verdict.ts';
 import type { ClusterView } from '../ports/cluster.ts';
 import type { MoverName, PodMover } from '../ports/movers.ts';
 import { limitsOf } from '../spec/plan.ts';
@@ -61,7 +62,11 @@ function likelyMover({ context, ready, view, pod, verdict }: Choice): PodMover |
   const tries = triesWith(context.state.moves, pod.uid);
   const names = verdict.kind === 'moves' ? verdict.ways.flatMap((way) => moversFor(way, pod)) : [];
   const movers = names.flatMap((name) => (hasFailed(tries, name) ? [] : (ready.get(name)?.mover ?? [])));
-  return movers.find((mover) => mover.assess(pod, view).kind === 'able');
+  const least = liveKeepsOf(pod, context.definition.evacuation);
+  return movers.find((mover) => {
+    const assessment = mover.assess(pod, view);
+    return assessment.kind === 'able' && !(isLiveMover(mover.name) && keepsLess(assessment.promise, least));
+  });
 }
 
 /** Of this server alone, without asking anybody. */
@@ -111,13 +116,15 @@ function anywhere(view: ClusterView, mover: PodMover, pod: PodView): Chosen | un
 /** Where no node can take it alive, the next way is tried; where only the limits are in the way, it waits. */
 function toNode(choice: Choice, mover: PodMover): Chosen | Hold | undefined {
   const { context, view, pod, ready, underWay = [] } = choice;
+  const least = liveKeepsOf(pod, context.definition.evacuation);
   const limits = limitsOf(context.definition.evacuation);
   const tried = triesWith(context.state.moves, pod.uid).map(({ target }) => target);
   let full: string | undefined;
   for (const { name } of rankTargets(pod, view, arrivingAt(context, view))) {
     if (tried.includes(name)) continue;
     const assessment = mover.assess(pod, view, name);
-    if (assessment.kind !== 'able') continue;
+    // What is kept may depend on where it goes.
+    if (assessment.kind !== 'able' || keepsLess(assessment.promise, least)) continue;
     const source = context.server.node;
     const budgets = budgetsOf(pod, view.budgets).map(podKey);
     const moverLimits = ready.get(mover.name)?.detection.atOnce ?? {};

@@ -4,6 +4,7 @@
  */
 import type { PodView } from '../cluster/pod.ts';
 import type { MoveOptions } from '../evacuation/move-options.ts';
+import { keepsLess, mostKept } from '../evacuation/promises.ts';
 import type { ClosedWays } from '../evacuation/verdict.ts';
 import type { ClusterView } from '../ports/cluster.ts';
 import type { Detection, MoverName, PodMover } from '../ports/movers.ts';
@@ -50,28 +51,34 @@ export async function detectMovers(movers: Movers, signal: AbortSignal): Promise
 export function closedWays(ready: ReadonlyMap<MoverName, ReadyMover>, view: ClusterView): (pod: PodView) => ClosedWays {
   return (pod) => {
     const closed: Partial<Record<MoveWay, string>> = {};
+    let livePromise: string | undefined;
     for (const way of ways) {
-      const reason = whyClosed(way, ready, pod, view);
-      if (reason !== undefined) closed[way] = reason;
+      const found = openOrWhyNot(way, ready, pod, view);
+      if (typeof found === 'string') closed[way] = found;
+      else if (way === 'live') livePromise = found.promise;
     }
-    return closed;
+    return { ...closed, livePromise };
   };
 }
 
-function whyClosed(
+/** The most that a mover keeps who is able, or why none is. */
+function openOrWhyNot(
   way: MoveWay,
   ready: ReadonlyMap<MoverName, ReadyMover>,
   pod: PodView,
   view: ClusterView,
-): string | undefined {
+): { readonly promise: string } | string {
   const reasons: string[] = [];
+  const promises: string[] = [];
   for (const name of moversFor(way, pod)) {
     const mover = ready.get(name)?.mover;
     if (!mover) continue;
     const assessment = mover.assess(pod, view);
-    if (assessment.kind === 'able') return undefined;
+    if (assessment.kind === 'able') promises.push(assessment.promise);
     if (assessment.kind === 'unable') reasons.push(`${name}: ${assessment.blockers.join(', ')}`);
   }
+  const promise = mostKept(promises);
+  if (promise !== undefined) return { promise };
   return reasons.length === 0 ? `no ${way} mover is installed` : reasons.join('; ');
 }
 
@@ -79,12 +86,12 @@ function whyClosed(
 export function moveOptions(ready: ReadonlyMap<MoverName, ReadyMover>, view: ClusterView): MoveOptions {
   return {
     closedFor: closedWays(ready, view),
-    choose: (pod, allowed) => {
+    choose: (pod, allowed, liveKeeps) => {
       for (const { way, name } of allowed.flatMap((one) =>
         moversFor(one, pod).map((mover) => ({ way: one, name: mover })),
       )) {
         const assessment = ready.get(name)?.mover.assess(pod, view);
-        if (assessment?.kind !== 'able') continue;
+        if (assessment?.kind !== 'able' || (way === 'live' && keepsLess(assessment.promise, liveKeeps))) continue;
         return { way, mover: name, promise: assessment.promise, predictedMs: assessment.predictedMs };
       }
       return undefined;

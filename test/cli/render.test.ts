@@ -205,12 +205,13 @@ describe('the other pages', () => {
         '                            ask budget shop/orders-db',
       ),
     );
-    expect(renderExplanation(preview, 'rack1-02', view).split('\n').slice(0, 6)).toEqual([
+    expect(renderExplanation(preview, 'rack1-02', view).split('\n').slice(0, 7)).toEqual([
       'rack1-02 · wave 2 · 00:56 to 01:15 (p95 01:20)',
       'takes 19m, measured on 41 servers · 138 pods',
       ' steps  prepare 20s · reboot-2 4m (p95 9m)',
       '',
-      ' shop/moves-0   moves    live by criu, keeps memory · to rack1-09.example.org',
+      ' shop/moves-0   moves    live by criu, keeps its memory, gets another address,',
+      '                         connections are closed · to rack1-09.example.org',
       '                         about 12s',
     ]);
     expect(renderExplanation(preview, 'nobody', view)).toBe('the plan weekly-kernel has no server nobody');
@@ -283,7 +284,7 @@ describe('the other pages', () => {
         ' 22:51:50            rack1-01 may start',
         ' 22:52:50  rack1-01  evacuate started',
         ' 22:53:50  rack1-01  payments/ledger-2 starts to move by criu to rack1-02, keeps',
-        '                     memory',
+        '                     its memory, gets another address, connections are closed',
         ' 22:54:45  rack1-01  payments/ledger-2 is away: on rack1-02, kept memory, stood',
         '                     still for 410 ms',
         ' 23:51:50  rack1-01  reboot failed (reboot/no-evidence, halt): no new boot id in',

@@ -201,7 +201,7 @@ export const preview: PlanPreview = {
     leftOut,
   })),
   pods: [
-    ...pods(96, 'moves', 'live by criu, keeps memory', {
+    ...pods(96, 'moves', 'live by criu, keeps its memory, gets another address, connections are closed', {
       way: 'live',
       mover: 'criu',
       promise: 'memory',

@@ -40,10 +40,11 @@ interface Case {
   readonly change?: Partial<PodView>;
   readonly policy?: Partial<EvacuationPolicy>;
   readonly budgets?: readonly BudgetView[];
+  readonly livePromise?: string;
 }
 
-function judge({ change = {}, policy = {}, budgets = [] }: Case) {
-  return judgePod(pod(change), budgets, { ...defaultEvacuation, ...policy });
+function judge({ change = {}, policy = {}, budgets = [], livePromise }: Case) {
+  return judgePod(pod(change), budgets, { ...defaultEvacuation, ...policy }, { livePromise });
 }
 
 const cases: readonly [title: string, given: Case, expected: string][] = [
@@ -125,6 +126,39 @@ const cases: readonly [title: string, given: Case, expected: string][] = [
   ],
   ['never to be restarted', { policy: rule({ restart: 'never' }) }, 'moves: live'],
   ['never to be restarted, not preferred alive', { policy: rule({ restart: 'never', prefer: ['evict'] }) }, 'blocked'],
+  // What is replaced beforehand has time to end its connections; a live move to another address closes them.
+  ['alive with its connections', { livePromise: 'in-cluster connections' }, 'moves: live surge evict'],
+  ['alive with its memory alone', { livePromise: 'memory' }, 'moves: surge live evict'],
+  [
+    'alive with its memory alone, nothing can take its place',
+    { change: { owner: statefulSet }, livePromise: 'memory' },
+    'moves: live evict',
+  ],
+  [
+    'alive with its memory alone, which is enough',
+    { policy: { liveKeeps: 'memory' }, livePromise: 'memory' },
+    'moves: live surge evict',
+  ],
+  [
+    'alive with its memory alone, which is not enough',
+    { policy: { liveKeeps: 'in-cluster connections' }, livePromise: 'memory' },
+    'moves: surge evict',
+  ],
+  [
+    'alive with its memory alone, which a rule takes for enough',
+    { policy: { liveKeeps: 'everything', ...rule({ liveKeeps: 'memory' }) }, livePromise: 'memory' },
+    'moves: live surge evict',
+  ],
+  [
+    'never to be restarted, alive with less than is asked for',
+    { policy: rule({ restart: 'never', liveKeeps: 'everything' }), livePromise: 'in-cluster connections' },
+    'blocked',
+  ],
+  [
+    'alive with its memory alone, restarts first',
+    { policy: { prefer: ['evict', 'live', 'surge'] }, livePromise: 'memory' },
+    'moves: evict surge live',
+  ],
   // The API answers 500 to these for ever.
   ['of two budgets', { policy: restartsOnly, budgets: [budget(), budget({ name: 'all' })] }, 'blocked'],
   ['of two budgets, alive', { budgets: [budget(), budget({ name: 'all' })] }, 'moves: live'],

@@ -205,7 +205,7 @@ describe('evacuation rules say something about some pods', () => {
     ],
     [
       '{ match: { namespaces: [ a ] } }',
-      '7:28  this rule says nothing about its pods; add prefer, restart, action or order',
+      '7:28  this rule says nothing about its pods; add prefer, liveKeeps, restart, action or order',
     ],
     ['{ match: { namespaces: [ a ] }, prefer: [ evict, evict ] }', '7:75  "evict" stands in "prefer" twice'],
     [

@@ -5,6 +5,7 @@
  */
 import type { HistoryEntry } from '../../api/client.ts';
 import { unreachable } from '../../errors/maintenance-error.ts';
+import { promiseInWords } from '../../evacuation/promises.ts';
 import type { OutputLine } from '../../ports/journal.ts';
 import type { Evidence, JournalEvent, RunEvent, ServerEvent, Spread } from '../../workflow/events.ts';
 import type { Hold } from '../../workflow/hold.ts';
@@ -185,7 +186,7 @@ function describeServer(event: ServerEvent): string {
     case 'actionFinished':
       return `${event.step}: action ${event.action + 1} finished`;
     case 'moveStarted':
-      return `${podOf(event)} starts to move by ${event.mover}${toNode(event.target)}, keeps ${event.promise}`;
+      return `${podOf(event)} starts to move by ${event.mover}${toNode(event.target)}, ${promiseInWords(event.promise)}`;
     case 'moveProgressed':
       return `${podOf(event)} ${event.phase}: ${event.note}`;
     case 'moveCommitted':

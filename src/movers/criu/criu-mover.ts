@@ -336,7 +336,7 @@ function keptText(networks: readonly string[]): string {
   const others = [...new Set(networks)].filter((network) => !keepsAddress(network)).sort();
   if (others.length === 0) return '';
   const names = others.map((name) => name || 'unknown').join(', ');
-  return `; a pod keeps its memory, gets another address, and its connections are closed (network ${names})`;
+  return `; a pod keeps its memory, gets another address, and connections are closed (network ${names})`;
 }
 
 function readyPods({ pods }: ClusterView): ReadyPods {
