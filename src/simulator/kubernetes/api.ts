@@ -13,7 +13,7 @@ import { bind, create, list, patch, read, removeAll, removeOne, replace, type Ta
 import * as refusal from './refusal.ts';
 import { isDraft, Registry } from './registry.ts';
 import { Store, type StoreOptions } from './store.ts';
-import { fieldMatcher, checkFieldSelector, labelMatcher, type Matcher } from './selectors.ts';
+import { fieldMatcher, checkFieldSelector, everything, labelMatcher, type Matcher } from './selectors.ts';
 import { isTrue, startWatch, type WatchAnswer } from './watch.ts';
 
 export interface ApiRequest {
@@ -187,5 +187,5 @@ function matcherOf(kind: Kind, query: URLSearchParams): Matcher {
   if (fields === '') return byLabels;
   checkFieldSelector(kind, fields);
   const byFields = fieldMatcher(kind, fields);
-  return (object) => byFields(object) && byLabels(object);
+  return byLabels === everything ? byFields : (object) => byFields(object) && byLabels(object);
 }
