@@ -263,25 +263,17 @@ function take(shape: Shape, value: unknown): unknown {
   if (shape === 'plain') return isPlain(value) ? value : undefined;
   if (shape === 'empty') return isRecord(value) ? {} : undefined;
   if (shape === 'texts') {
-    if (!isRecord(value)) return undefined;
-    const texts: Record<string, unknown> = {};
-    for (const name of Object.keys(value)) if (isPlain(value[name])) texts[name] = value[name];
-    return texts;
+    return isRecord(value) ? Object.fromEntries(Object.entries(value).filter((entry) => isPlain(entry[1]))) : undefined;
   }
   if ('each' in shape) {
     if (!Array.isArray(value)) return undefined;
-    const items: unknown[] = [];
-    for (const item of value as unknown[]) {
-      const cut = take(shape.each, item);
-      if (cut !== undefined) items.push(cut);
-    }
-    return items;
+    return (value as unknown[]).map((item) => take(shape.each, item)).filter((item) => item !== undefined);
   }
   if (!isRecord(value)) return undefined;
   const taken: Record<string, unknown> = {};
-  for (const name of Object.keys(value)) {
+  for (const [name, found] of Object.entries(value)) {
     const inner = Object.hasOwn(shape.fields, name) ? shape.fields[name] : shape.others;
-    const cut = inner === undefined ? undefined : take(inner, value[name]);
+    const cut = inner === undefined ? undefined : take(inner, found);
     if (cut !== undefined) taken[name] = cut;
   }
   return taken;

@@ -123,6 +123,7 @@ export function prepareTargetText(order: TargetOrder): string {
   const streams = [...source.streams].map(([name, text]) => [`images/${name}/descriptors.json`, text] as const);
   const files = placed({
     env,
+    ...deciding,
     lib: nodeFile('target-lib.sh'),
     receive: nodeFile('target-receive.sh'),
     'restored/runc': nodeFile('target-runc.sh'),
@@ -144,6 +145,9 @@ export function tableOf(moveId: string): string {
 function sourceFolder(moveId: string): string {
   return `/run/pitcrew/moves/${moveId}.source`;
 }
+
+/** What a decision points to, and who asks for it. */
+const deciding = { standby: nodeFile('standby.sh'), committed: '', aborted: '' };
 
 export interface ConnectOrder {
   readonly moveId: string;
@@ -189,8 +193,10 @@ ServerAliveCountMax 3
 `;
   const files = placed({
     known_hosts: hostKeys.map((key) => `target ${key}\n`).join(''),
+    ...deciding,
     lib: nodeFile('source-lib.sh'),
     cut: nodeFile('source-cut.sh'),
+    dump: nodeFile('source-dump.sh'),
     pack: nodeFile('source-pack.sh'),
     'bin/criu': nodeFile('source-criu.sh'),
     'source/runc': nodeFile('source-runc.sh'),

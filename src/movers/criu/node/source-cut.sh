@@ -6,8 +6,11 @@
 move=$1
 . "$move/env"
 . "$move/lib"
+. "$move/dump"
 umask 077
 cd "$move" || exit 1
+# Descriptors of its own: 3 the bulk, 4 the lock, 5 and 6 the conversation, 7 what shuts the network, 8 sleep, 9 the gate.
+private='4 5 6 8 9'
 exec 4>>cutting
 flock -n 4 || { echo running; exit 0; }
 note() { printf '%s %s\n' "${EPOCHREALTIME/[.,]/}000" "$*" >>"$move/notes"; }
@@ -28,98 +31,15 @@ trap '' PIPE
 exec 8<> <(:)
 
 roll_back() {
-  # Whoever is first decides. Once the decision is `committed`, only the target's word can undo it.
-  ln -s aborted decision 2>/dev/null
-  [ "$(readlink decision)" = aborted ] || { echo "unclear $*"; exit 0; }
+  local fd
+  # Once the decision is `committed`, only the target's word can undo it.
+  decide aborted || { echo "unclear $*"; exit 0; }
+  for fd in "${goOf[@]}"; do echo no >&"$fd"; done
   resume_pod >>log 2>&1
   kill "$session" 2>/dev/null
   note "rolled back: $*"
   echo "rolledBack $*"
   exit 0
-}
-
-# When the dump is about to begin: the target takes the address, and keeps what comes for it.
-hand_address_over() { # DUMPER
-  local n=0
-  until read -r -t 0.5 -u 9; do
-    n=$((n + 1))
-    if [ "$n" -gt 60 ] || ! kill -0 "$1" 2>/dev/null; then return 1; fi
-  done
-  note takeover
-  say takeover
-  if hear 10 && [ "$answer" = taken ]; then echo go >&10; else echo no >&10 && return 1; fi
-}
-
-# NAME ID PORT. Port 0: the memory goes along; else it stays here until the target fetches it page by page.
-dump() {
-  local name=$1 id=$2 port=$3 images=$move/images/$1 status=$move/status.$1 lazy=() connections
-  rm -rf "$images" "$status"
-  mkdir -p "$images" "work/$name"
-  mkfifo "$status"
-  echo 1 >checks
-  # Connections that end anyway are not even looked at, nor those that nobody has accepted yet.
-  if [ -n "$keepsAddress" ]; then connections=--tcp-established; else connections=--tcp-skip-in-flight; fi
-  if [ "$port" != 0 ]; then
-    echo 2 >checks
-    lazy=(--lazy-pages --status-fd 9 --page-server "127.0.0.1:$port")
-  fi
-  (
-    exec 4>&-
-    true >"dumping.$name"
-    # Left running means left frozen: all of it can be taken back until the target has everything.
-    PITCREW_CRIU=$criu PATH=$move/bin:$PATH runc --root "$runcRoot" checkpoint --leave-running --image-path "$images" \
-      --work-path "$move/work/$name" $connections --file-locks --manage-cgroups-mode soft "${lazy[@]}" "$id" \
-      9>"$status" 5>&- 6>&- 10>&- </dev/null >>log 2>&1
-    result=$?
-    [ "$port" != 0 ] || [ "$result" != 0 ] || printf '\0' 1<>"$status"
-    rm -f "dumping.$name"
-    note "dump $name ended $result"
-  ) 7<>"$status" &
-  local dumper=$!
-  [ -e locked ] || [ -z "$keepsAddress" ] || hand_address_over "$dumper" || return 1
-  # A NUL when the images are complete; none, and the dumper gone, when it failed.
-  local n=0 complete=
-  exec 7<>"$status"
-  while [ "$n" -lt 1200 ]; do
-    if read -r -d '' -t 0.5 -u 7; then
-      complete=yes
-      break
-    fi
-    n=$((n + 1))
-    kill -0 "$dumper" 2>/dev/null || break
-  done
-  exec 7>&-
-  note "dumped $name"
-  [ "$complete" = yes ] && [ -e locked ]
-}
-
-send() { # KIND NAME FILE [PORT]
-  say "$1 $2 $(stat -c %s "$3") ${4-}"
-  cat "$3" >&5
-  hear 120 && [ "$answer" = "complete $2" ]
-}
-
-send_images() { # NAME PORT
-  tar -C "images/$1" -cf "images/$1.tar" . && send images "$1" "images/$1.tar" "$2" && rm -f "images/$1.tar"
-}
-
-# What was packed beside the dump; it takes less time than the dump does.
-packed() {
-  local n=0
-  until [ -e packed ] || [ -e unpacked ] || [ "$n" -gt 6000 ]; do
-    n=$((n + 1))
-    read -r -t 0.01 -u 8
-  done
-  [ -e packed ]
-}
-
-send_files() {
-  local name volume
-  while read -r name _; do
-    [ ! -s "gone.$name" ] || send files "$name.gone" "gone.$name" || return 1
-    [ ! -e "files.$name" ] || send files "$name.tar" "files.$name" || return 1
-  done <entries
-  while read -r volume _; do send volumes "$volume.tar" "volume.$volume" || return 1; done <volumes
 }
 
 finish() {
@@ -148,28 +68,52 @@ finish() {
   exit 0
 }
 
+# The address goes over to the target first, where packets are kept; only then is there nothing to lose by stopping.
+hand_address_over() {
+  note takeover
+  say takeover
+  hear 10 && [ "$answer" = taken ]
+}
+
 freeze_and_send() {
+  local name id port remotePort parts=()
+  rm -rf out gate go.* status.*
+  mkdir -p out/images out/files out/volumes && mkfifo gate && exec 9<>gate
   converse
-  say hello
-  hear 15 && [ "$answer" = hello ] || roll_back "the target does not answer"
+  open_way
+  say begin
+  hear 15 && [ "$answer" = begun ] || roll_back "the target does not answer"
   note start
-  rm -f gate go
-  mkfifo gate go
-  exec 9<>gate 10<>go
   while read -r name id port remotePort _; do
-    dump "$name" "$id" "$port" || roll_back "$name cannot be dumped"
-    send_images "$name" "$remotePort" || roll_back "the images of $name cannot be sent"
-  done <"$move/entries"
-  packed || roll_back "the files of the pod cannot be packed"
-  send_files || roll_back "the files of the pod cannot be sent"
-  ln -s committed decision 2>/dev/null
-  [ "$(readlink decision)" = committed ] || roll_back "called off"
+    begin_dump "$name" "$id" "$port"
+    parts+=("$name:$remotePort")
+  done <entries
+  begin_packing
+  stand_by 7 nsenter --net="$netns" nft -f -
+  await_dumpers || roll_back "runc cannot prepare the dump"
+  [ -z "$keepsAddress" ] || hand_address_over || roll_back "the target cannot take the address"
+  stop_pod || roll_back "the pod cannot be stopped"
+  for fd in "${goOf[@]}"; do echo go >&"$fd"; done
+  while read -r name _; do dumped "$name" || roll_back "$name cannot be dumped"; done <entries
+  wait "$packer" || roll_back "the files of the pod cannot be packed"
+  note packed
+  send_parts "${parts[@]}" || roll_back "what the pod consists of cannot be sent"
+  decide committed || roll_back "called off"
+}
+
+# A restore failed. The pod is still frozen, so it can be dumped once more; this time with all of its memory.
+dump_again() { # NAME ID PORT
+  [ "$3" = 0 ] || timeout 2 bash -c ": </dev/tcp/127.0.0.1/$3" 2>/dev/null
+  say "anew $1"
+  hear 20 && [ "$answer" = anew ] || return 1
+  rm -rf out/*/* && open_way
+  begin_dump "$1" "$2" 0
+  dumped "$1" && send_parts "$1:0" && say again && hear 20
 }
 
 if [ "${2-}" = again ]; then
   [ ! -e released ] || { echo moved; exit 0; }
-  ln -s aborted decision 2>/dev/null
-  [ "$(readlink decision)" = committed ] || roll_back "it broke off before the commit point"
+  ! decide aborted || roll_back "it broke off before the commit point"
   converse -o ExitOnForwardFailure=no
 else
   freeze_and_send
@@ -202,12 +146,7 @@ while :; do
         ln -sfn aborted decision
         roll_back "$name cannot be restored on the target"
       fi
-      # Still frozen, so it can be dumped once more; this time with all of its memory.
-      while read -r each id _ _ _; do
-        [ "$each" = "$name" ] || continue
-        for port in $ports; do timeout 2 bash -c ": </dev/tcp/127.0.0.1/$port" 2>/dev/null; done
-        dump "$name" "$id" 0 && send_images "$name" 0 && say again && hear 20
-      done <"$move/entries"
+      while read -r each id port _; do [ "$each" != "$name" ] || dump_again "$name" "$id" "$port"; done <entries
       ;;
     *)
       silences=$((${silences-0} + 1))

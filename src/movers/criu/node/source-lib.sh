@@ -1,49 +1,10 @@
 # What the scripts of the source share. The caller has set `move` and read its `env`.
+. "$move/standby"
 note() { printf '%s %s\n' "$(date +%s%N)" "$*" >>"$move/notes"; }
 
-# In cgroup v1 a state is written, in v2 a switch is set; frozen is what the kernel says is frozen.
-freeze() {
-  n=0
-  while [ "$n" -lt 2000 ]; do
-    if [ -e "$1/cgroup.freeze" ]; then
-      echo 1 >"$1/cgroup.freeze" || return 1
-      while read -r key value; do
-        [ "$key $value" != 'frozen 1' ] || return 0
-      done <"$1/cgroup.events"
-    else
-      echo FROZEN >"$1/freezer.state" || return 1
-      read -r state <"$1/freezer.state"
-      [ "$state" != FROZEN ] || return 0
-    fi
-    n=$((n + 1))
-    sleep 0.001
-  done
-  return 1
-}
-
+# In cgroup v1 a state is written, in v2 a switch is set.
 thaw() {
   if [ -e "$1/cgroup.freeze" ]; then echo 0 >"$1/cgroup.freeze"; else echo THAWED >"$1/freezer.state"; fi
-}
-
-# Nothing that arrives from now on is acknowledged here: whoever sends sends again, and reaches the target, or hears that it
-# is over. An address that goes along is not answered for any more either.
-stop_pod() {
-  note freezing
-  for group in $groups; do freeze "$group" || return 1; done
-  silence=
-  [ -z "$keepsAddress" ] || silence='table arp pitcrew {
-  chain in { type filter hook input priority 0; policy drop; }
-  chain out { type filter hook output priority 0; policy drop; }
-}'
-  nsenter --net="$netns" nft -f - <<RULES || return 1
-table inet pitcrew {
-  chain in { type filter hook input priority -500; policy drop; }
-  chain out { type filter hook output priority -500; policy drop; }
-}
-$silence
-RULES
-  true >"$move/locked"
-  note locked
 }
 
 # The pod runs elsewhere, under another address: whoever has a connection to this one is told so at once, and whoever asks for

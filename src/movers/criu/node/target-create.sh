@@ -44,11 +44,8 @@ case " $containers " in *" $name "*) ;; *) exec runc "$@" ;; esac
 
 give_up() {
   rm -f "/run/pitcrew/containers/$id"
-  case $(readlink "$move/decision") in
-    committed) ;;
-    aborted) fail "the move was called off" ;;
-    *) fail "runc cannot prepare the restore of $name" ;;
-  esac
+  ! decided aborted || fail "the move was called off"
+  decided committed || fail "runc cannot prepare the restore of $name"
   rm -f "$images.complete"
   true >"$move/failed/$name"
   note "failed $name"
@@ -58,7 +55,7 @@ give_up() {
 ln -sfn "$move/restored" "/run/pitcrew/containers/$id"
 images=$move/images/$name work=$move/work/$name
 mkdir -p "$work"
-lazy= early= connections=
+lazy= early= connections= private=
 [ -z "$keepsAddress" ] || connections=--tcp-established
 if [ ! -e "$move/waiting/$name.tried" ]; then
   # All that runc does before it lets CRIU restore is done before the freeze: the criu that it finds waits for the images.
@@ -67,7 +64,7 @@ if [ ! -e "$move/waiting/$name.tried" ]; then
   case " $lazyContainers " in *" $name "*) lazy=--lazy-pages ;; esac
 else
   # It failed before, and nobody knows yet whether its memory comes with the images this time.
-  sh "$move/gate" "$name" "$id" "$bundle" >>"$move/log" 2>&1 </dev/null || give_up
+  bash "$move/gate" "$name" "$id" "$bundle" >>"$move/log" 2>&1 </dev/null || give_up
   [ ! -e "$images/lazy" ] || lazy=--lazy-pages
 fi
 n=$# seen=

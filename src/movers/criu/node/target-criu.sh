@@ -5,7 +5,7 @@
 move=${0%/bin/*}
 asked=$move/waiting/${PITCREW_GATE#* } asked=${asked%% *}.asked
 if [ -e "$asked" ]; then
-  sh "$move/gate" $PITCREW_GATE </dev/null >>"$move/log" 2>&1 3>&- 4>&- 5>&- || exit 1
+  bash "$move/gate" $PITCREW_GATE </dev/null >>"$move/log" 2>&1 3>&- 4>&- 5>&- || exit 1
 else
   (: >"$asked")
 fi

@@ -1,7 +1,10 @@
-# On the target, for one container: ends well when it may be restored from what lies ready.
+# On the target, in bash, for one container: ends well when it may be restored from what lies ready.
 move=${0%/*} name=$1 id=$2 bundle=$3
 . "$move/env"
 . "$move/lib"
+places_of "$bundle" >"$move/waiting/$id.places"
+echo "$id $bundle" >"$move/waiting/$name.at"
 wait_for_images "$name" "$id" || exit 1
 note "restoring $name"
-apply_files "$name" "$bundle" || fail "files of $name cannot be put in place"
+# Most often that is done already.
+apply_files "$name" "$id" "$bundle" || fail "files of $name cannot be put in place"

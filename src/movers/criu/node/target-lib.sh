@@ -1,5 +1,10 @@
 # What the scripts of the target share. The caller has set `move` and read its `env`.
-note() { printf '%s %s\n' "$(date +%s%N)" "$*" >>"$move/notes"; }
+. "$move/standby"
+note() {
+  # In bash no program is needed.
+  if [ -n "${EPOCHREALTIME-}" ]; then at=${EPOCHREALTIME%?[0-9][0-9][0-9][0-9][0-9][0-9]}${EPOCHREALTIME#*[.,]}000; else at=$(date +%s%N); fi
+  printf '%s %s\n' "$at" "$*" >>"$move/notes"
+}
 fail() {
   note "refused: $*"
   printf 'pitcrew: %s\n' "$*" >&2
@@ -59,28 +64,6 @@ plug() {
   through=$(ip -o link show "$1" | sed -n 's/.* master \([^ ]*\) .*/\1/p')
   if [ -n "$through" ]; then set -- -b -I "$through" 255.255.255.255; else set -- "$address"; fi
   ping -q -c 3 -i 0.01 -W 1 -s $((packetMax - 156)) "$@" </dev/null >/dev/null 2>&1 &
-}
-
-# Starts a program that reads what it has to do from file descriptor FD, before the freeze: its start takes longer than what
-# it does. It ends without having done anything when its caller ends, or is told nothing.
-stand_by() { # FD PROGRAM...
-  fd=$1 channel=$move/standby.$$.$1
-  shift
-  mkfifo -m 600 "$channel" || return 1
-  (
-    for other in $standing; do eval "exec $other>&-"; done
-    exec "$@" <"$channel" >>"$move/log" 2>&1
-  ) &
-  eval "standby_$fd=$!; exec $fd>\"\$channel\""
-  standing="${standing-} $fd"
-  rm -f "$channel"
-}
-
-# Answers as the program does.
-tell() { # FD TEXT
-  # Whoever stood by may be gone.
-  trap '' PIPE
-  eval "printf '%s\n' \"\$2\" >&$1; exec $1>&-; trap - PIPE; wait \$standby_$1"
 }
 
 # Rules are made void by one that is added: taking them away would take the kernel 15 ms.
@@ -143,7 +126,7 @@ prepare_takeover() {
 
 # From here on packets for the pod come to this server.
 take_over() {
-  [ -n "${standing-}" ] || prepare_takeover
+  [ -n "${standby_7-}" ] || prepare_takeover
   tell 6 "insert rule bridge $table silent accept" && tell 7 "link set dev eth0 address ${mac%% *}"
 }
 
@@ -169,15 +152,11 @@ all_restored() {
 # Sleeps until the images are there and the commit point is passed, or the move is called off.
 wait_for_images() { # NAME ID
   gate=$move/waiting/$2
-  mkfifo -m 600 "$gate"
-  exec 8<>"$gate"
-  note "ready $1"
-  until [ -L "$move/decision" ] && { [ -e "$move/images/$1.complete" ] || [ "$(readlink "$move/decision")" != committed ]; }; do
-    read -r _ <&8
-  done
+  mkfifo -m 600 "$gate" && exec 8<>"$gate" && note "ready $1" || return 1
+  until decided aborted || { decided committed && [ -e "$move/images/$1.complete" ]; }; do read -r _ <&8; done
   exec 8>&-
   rm -f "$gate"
-  [ "$(readlink "$move/decision")" = committed ]
+  decided committed
 }
 
 wake() {
@@ -186,19 +165,24 @@ wake() {
   done
 }
 
+# Where the volumes of a container lie here.
+places_of() { # BUNDLE
+  tr '{' '\n' <"$1/config.json" | sed -n -e 's#.*"destination":"/dev/shm",.*"source":"\([^"]*\)".*#dev-shm \1#p' \
+    -e 's#.*"source":"\([^"]*/volumes/kubernetes.io~empty-dir/\([^"/]*\)\)".*#\2 \1#p'
+}
+
 # What the containers wrote beside their memory: their own layer, and emptyDir volumes.
-apply_files() {
-  if [ -e "$move/files/$1.tar" ]; then tar -x --numeric-owner --xattrs -C "$2/rootfs" -f "$move/files/$1.tar" || return 1; fi
-  if [ -s "$move/files/$1.gone" ]; then (cd "$2/rootfs" && xargs -0 rm -rf -- <"$move/files/$1.gone"); fi
-  for archive in "$move"/volumes/*.tar; do
+apply_files() { # NAME ID BUNDLE
+  [ ! -e "$move/waiting/$2.applied" ] || return 0
+  files=$move/files/$1
+  if [ -e "$files.tar" ]; then tar -x --numeric-owner --xattrs -C "$3/rootfs" -f "$files.tar" || return 1; fi
+  if [ -s "$files.gone" ]; then (cd "$3/rootfs" && xargs -0 rm -rf -- <"$files.gone"); fi
+  while read -r volume path; do
+    archive=$move/volumes/$volume.tar
     [ -e "$archive" ] || continue
-    volume=${archive##*/} volume=${volume%.tar}
-    path=$(sed -n 's/.*"source":"\([^"]*\/volumes\/kubernetes.io~empty-dir\/'"$volume"'\)".*/\1/p' "$2/config.json")
-    [ "$volume" != dev-shm ] ||
-      path=$(tr '{' '\n' <"$2/config.json" | sed -n 's#.*"destination":"/dev/shm",.*"source":"\([^"]*\)".*#\1#p')
-    [ -n "$path" ] || continue
     tar -x --numeric-owner --xattrs -C "$path" -f "$archive" && mv "$archive" "$archive.applied" || return 1
-  done
+  done <"$move/waiting/$2.places"
+  true >"$move/waiting/$2.applied"
 }
 
 # The init container becomes a program of 129 bytes that ends well at once. The pattern is that of a JSON array of strings.

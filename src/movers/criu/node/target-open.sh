@@ -9,7 +9,7 @@ mkdir -p "$home/.ssh"
 listen=
 for port in $remotePorts; do listen="$listen,permitlisten=\"127.0.0.1:$port\""; done
 [ -z "$listen" ] || listen=",port-forwarding,permitopen=\"127.0.0.1:1\"$listen"
-run="bash $move/receive"
+run="bash $move/receive \\\"\$SSH_ORIGINAL_COMMAND\\\""
 [ "$sshUser" = root ] || run="sudo -n $run"
 exec 9>"$base/door.lock" && flock 9
 if ! grep -q " pitcrew-$moveId\$" "$door" 2>/dev/null; then

@@ -17,3 +17,4 @@ if ! mountpoint -q "$move"; then
     mount -t tmpfs -o "mode=0700,size=${roomKib}k" pitcrew "$move" || exit 1
 fi
 cd "$move" && mkdir -p images files volumes waiting restored failed pages work bin || exit 1
+[ -p bulk ] || mkfifo bulk || exit 1
