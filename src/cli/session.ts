@@ -9,8 +9,8 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
-import { ApiClient } from '../api/client.ts';
-import { parseAddress, type ServerAddress } from '../api/transport.ts';
+import type { ApiClient } from '../api/client.ts';
+import type { ServerAddress } from '../api/transport.ts';
 import { isLoopback } from '../api/wire.ts';
 import type { ExitCode } from '../errors/codes.ts';
 import { MaintenanceError } from '../errors/maintenance-error.ts';
@@ -62,8 +62,10 @@ export class Session {
   }
 
   async client(signal: AbortSignal = this.io.signal): Promise<ApiClient> {
-    const address = this.#address();
-    return new ApiClient({ address, token: await this.#token(address), by: this.io.by, signal });
+    // Loaded here alone: what works from a file needs no HTTP.
+    const [client, { parseAddress }] = await Promise.all([import('../api/client.ts'), import('../api/transport.ts')]);
+    const address = this.#address(parseAddress);
+    return new client.ApiClient({ address, token: await this.#token(address), by: this.io.by, signal });
   }
 
   /** The result: the object itself, or the text made of it. */
@@ -118,7 +120,7 @@ export class Session {
     }
   }
 
-  #address(): ServerAddress {
+  #address(parseAddress: (text: string) => ServerAddress): ServerAddress {
     const given = this.#options.server ?? this.io.env['PITCREW_SERVER'] ?? '';
     const address = parseAddress(given === '' ? join(this.data, 'daemon.sock') : given);
     return address.kind === 'socket' ? { ...address, path: resolve(this.io.cwd, address.path) } : address;

@@ -26,7 +26,19 @@ const shape = /^([+-]?(?:\d+\.?\d*|\.\d+))(?:[eE]([+-]?\d+)|([numkMGTPE]|[KMGTPE
 export function parseQuantity(value: unknown): number | undefined {
   if (typeof value === 'number') return Number.isFinite(value) ? value : undefined;
   if (typeof value !== 'string') return undefined;
-  const match = shape.exec(value);
+  if (known.has(value)) return known.get(value);
+  const quantity = read(value);
+  if (known.size >= knownMax) known.clear();
+  known.set(value, quantity);
+  return quantity;
+}
+
+/** A whole cluster asks for some dozen quantities. Forgetting them costs time and nothing else. */
+const known = new Map<string, number | undefined>();
+const knownMax = 1_000;
+
+function read(text: string): number | undefined {
+  const match = shape.exec(text);
   if (!match) return undefined;
   const [, digits, exponent, suffix] = match;
   if (exponent !== undefined) return Number(`${digits}e${exponent}`);

@@ -263,17 +263,25 @@ function take(shape: Shape, value: unknown): unknown {
   if (shape === 'plain') return isPlain(value) ? value : undefined;
   if (shape === 'empty') return isRecord(value) ? {} : undefined;
   if (shape === 'texts') {
-    return isRecord(value) ? Object.fromEntries(Object.entries(value).filter((entry) => isPlain(entry[1]))) : undefined;
+    if (!isRecord(value)) return undefined;
+    const texts: Record<string, unknown> = {};
+    for (const name of Object.keys(value)) if (isPlain(value[name])) texts[name] = value[name];
+    return texts;
   }
   if ('each' in shape) {
     if (!Array.isArray(value)) return undefined;
-    return (value as unknown[]).map((item) => take(shape.each, item)).filter((item) => item !== undefined);
+    const items: unknown[] = [];
+    for (const item of value as unknown[]) {
+      const cut = take(shape.each, item);
+      if (cut !== undefined) items.push(cut);
+    }
+    return items;
   }
   if (!isRecord(value)) return undefined;
   const taken: Record<string, unknown> = {};
-  for (const [name, found] of Object.entries(value)) {
+  for (const name of Object.keys(value)) {
     const inner = Object.hasOwn(shape.fields, name) ? shape.fields[name] : shape.others;
-    const cut = inner === undefined ? undefined : take(inner, found);
+    const cut = inner === undefined ? undefined : take(inner, value[name]);
     if (cut !== undefined) taken[name] = cut;
   }
   return taken;

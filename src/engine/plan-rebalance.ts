@@ -59,7 +59,7 @@ export async function planNext(
     maxMoves: 1,
     past,
     waysOf: (pod) => {
-      const verdict = judgePod(pod, view.budgets, definition.evacuation, closedFor(pod));
+      const verdict = judgePod(pod, view.budgets, definition.evacuation, () => closedFor(pod));
       return verdict.kind === 'moves' ? verdict.ways : [];
     },
     canRun: (pod, node, way) => fit.couldRun(pod, node.name, way !== 'surge'),

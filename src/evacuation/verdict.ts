@@ -63,7 +63,7 @@ export function judgePod(
   pod: PodView,
   budgets: readonly BudgetView[],
   policy: EvacuationPolicy,
-  closed: ClosedWays = {},
+  closedWays: () => ClosedWays = () => ({}),
 ): Verdict {
   const rule = ruleOf(pod, policy);
   const stays = reasonToStay(pod, rule);
@@ -75,6 +75,8 @@ export function judgePod(
   if (pod.leaving) return { kind: 'waits', because: 'it is on its way out already' };
   if (rule?.action === 'waitCompleted') return { kind: 'waits', because: 'the plan waits until it has completed' };
   const against = reasonsAgainst(pod, budgetsOf(pod, budgets), policy, rule);
+  // Movers are asked last, and not at all about pods that stay or go by themselves.
+  const closed = closedWays();
   for (const way of allWays) {
     const because = closed[way];
     if (because !== undefined) against.push({ ways: [way], because, owner: ownerOf(pod) });
@@ -217,5 +219,5 @@ export function judgeServer(
   return podsOnNode(view.pods, node)
     .map((pod) => ({ pod, key: podKey(pod) }))
     .sort((a, b) => (a.key < b.key ? -1 : 1))
-    .map(({ pod }) => ({ pod, verdict: judgePod(pod, view.budgets, policy, closedFor(pod)) }));
+    .map(({ pod }) => ({ pod, verdict: judgePod(pod, view.budgets, policy, () => closedFor(pod)) }));
 }

@@ -80,7 +80,7 @@ export function judgeMoves(
   { closedFor, choose }: MoveOptions,
 ): PodForecast[] {
   return pods.map((pod) => {
-    const verdict = judgePod(pod, budgets.get(pod.namespace) ?? [], policy, closedFor(pod));
+    const verdict = judgePod(pod, budgets.get(pod.namespace) ?? [], policy, () => closedFor(pod));
     return {
       pod,
       verdict,

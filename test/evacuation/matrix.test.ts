@@ -44,7 +44,7 @@ interface Case {
 }
 
 function judge({ change = {}, policy = {}, budgets = [], livePromise }: Case) {
-  return judgePod(pod(change), budgets, { ...defaultEvacuation, ...policy }, { livePromise });
+  return judgePod(pod(change), budgets, { ...defaultEvacuation, ...policy }, () => ({ livePromise }));
 }
 
 const cases: readonly [title: string, given: Case, expected: string][] = [

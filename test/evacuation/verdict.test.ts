@@ -125,13 +125,13 @@ describe('a pod is blocked, with a reason and somebody to ask', () => {
       because: 'no live mover is installed',
       owner: expect.stringMatching(/^ReplicaSet shop[/]/) as string,
     };
-    expect(judgePod(pod({ name: 'web-1' }), [], { ...policy, rules }, closed)).toEqual(live);
+    expect(judgePod(pod({ name: 'web-1' }), [], { ...policy, rules }, () => closed)).toEqual(live);
     // Local data keeps it from being restarted, and nothing can move it alive.
-    expect(judgePod(pod({ volumes: emptyDir }), [], policy, closed)).toMatchObject({
+    expect(judgePod(pod({ volumes: emptyDir }), [], policy, () => closed)).toMatchObject({
       kind: 'blocked',
       because: 'emptyDir data would be lost (evacuation.localData: keep); no live mover is installed',
     });
-    expect(judgePod(pod({}), [], policy, closed)).toMatchObject({ kind: 'moves', ways: ['surge', 'evict'] });
+    expect(judgePod(pod({}), [], policy, () => closed)).toMatchObject({ kind: 'moves', ways: ['surge', 'evict'] });
     expect(judgePod(pod({}), [], policy)).toMatchObject({ kind: 'moves', ways: ['live', 'surge', 'evict'] });
   });
 

@@ -11,9 +11,11 @@ import { Evictions } from './eviction.ts';
 import { KindTable, kinds, type Kind } from './kinds.ts';
 import { bind, create, list, patch, read, removeAll, removeOne, replace, type Target } from './verbs.ts';
 import * as refusal from './refusal.ts';
+import type { ApiObject } from './objects.ts';
+import { PodIndex } from './pod-index.ts';
 import { isDraft, Registry } from './registry.ts';
 import { Store, type StoreOptions } from './store.ts';
-import { fieldMatcher, checkFieldSelector, labelMatcher, type Matcher } from './selectors.ts';
+import { fieldMatcher, checkFieldSelector, everything, labelMatcher, type Matcher } from './selectors.ts';
 import { isTrue, startWatch, type WatchAnswer } from './watch.ts';
 
 export interface ApiRequest {
@@ -46,10 +48,13 @@ export class KubernetesApi {
   readonly evictions: Evictions;
   readonly access = new Access();
   readonly kinds = new KindTable();
+  readonly pods: PodIndex;
   readonly #servesWatchList: boolean;
 
   constructor(clock: Clock, random: Random, options: Partial<ApiOptions> = {}) {
     this.store = new Store(options);
+    // First of all listeners, so that everybody who hears of a change sees an index that knows of it.
+    this.pods = new PodIndex(this.store);
     this.registry = new Registry(this.store, clock, random);
     this.evictions = new Evictions(this.registry);
     applyAdmissionPolicies(this.registry);
@@ -109,7 +114,10 @@ export class KubernetesApi {
       case 'get':
         return answer(200, read(registry, target));
       case 'list':
-        return answer(200, list(registry, target, query, matcherOf(target.kind, query)));
+        return answer(
+          200,
+          list(registry, this.#candidates(target, query), target, query, matcherOf(target.kind, query)),
+        );
       case 'create':
         return answer(201, create(registry, target, request.body, query, isDryRun));
       case 'update':
@@ -125,6 +133,14 @@ export class KubernetesApi {
       default:
         throw refusal.methodNotAllowed();
     }
+  }
+
+  /** Among which objects the listed ones are, in the order of a list: the pods of one node are asked for again and again. */
+  #candidates({ kind, namespace }: Target, query: URLSearchParams): readonly ApiObject[] {
+    const node =
+      kind === kinds.pods ? /^spec\.nodeName=([^,]+)$/.exec(query.get('fieldSelector') ?? '')?.[1] : undefined;
+    if (node !== undefined && namespace === '') return [...this.pods.onNode(node).values()].sort(byKey);
+    return namespace === '' ? this.store.list(kind) : this.store.inNamespace(kind, namespace).sort(byKey);
   }
 
   /** `/api/v1/…` or `/apis/<group>/<version>/…`, then an optional namespace, resource, name and subresource. */
@@ -146,6 +162,10 @@ export class KubernetesApi {
     if (subresource !== '' && !kind.subresources.includes(subresource)) throw refusal.noSuchPath();
     return { kind, namespace, name, subresource };
   }
+}
+
+function byKey({ metadata: a }: ApiObject, { metadata: b }: ApiObject): number {
+  return `${a.namespace}/${a.name}` < `${b.namespace}/${b.name}` ? -1 : 1;
 }
 
 function answer(status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): ApiAnswer {
@@ -187,5 +207,5 @@ function matcherOf(kind: Kind, query: URLSearchParams): Matcher {
   if (fields === '') return byLabels;
   checkFieldSelector(kind, fields);
   const byFields = fieldMatcher(kind, fields);
-  return (object) => byFields(object) && byLabels(object);
+  return byLabels === everything ? byFields : (object) => byFields(object) && byLabels(object);
 }

@@ -1,7 +1,7 @@
 /** All controllers of one simulated cluster on one clock. It only brings them together and tells them of changes. */
 import type { KubernetesApi } from './api.ts';
 import { Cleanup } from './controllers/cleanup.ts';
-import { defaultTimes, PodIndex, type Context, type Controller, type ControllerTimes } from './controllers/context.ts';
+import { defaultTimes, type Context, type Controller, type ControllerTimes } from './controllers/context.ts';
 import { DaemonSetController } from './controllers/daemon-set.ts';
 import { DeploymentController } from './controllers/deployment.ts';
 import { DisruptionController } from './controllers/disruption.ts';
@@ -21,7 +21,6 @@ export interface Surroundings {
 export class ControlPlane {
   readonly timers: Timers;
   readonly kubelets: Kubelets;
-  readonly pods: PodIndex;
   /** Kubelets that run outside of this simulation report to it. */
   readonly lifecycle: NodeLifecycle;
   readonly #stopListening: () => void;
@@ -29,14 +28,12 @@ export class ControlPlane {
   constructor(api: KubernetesApi, times: Partial<ControllerTimes> = {}, { scaleOf }: Surroundings = {}) {
     const { registry, store } = api;
     this.timers = new Timers(registry.clock);
-    // First of all listeners, so that every controller sees an index that knows of the change.
-    this.pods = new PodIndex(store);
     const context: Context = {
       registry,
       store,
       timers: this.timers,
       times: { ...defaultTimes, ...times },
-      pods: this.pods,
+      pods: api.pods,
       scaleOf,
     };
     this.lifecycle = new NodeLifecycle(context);

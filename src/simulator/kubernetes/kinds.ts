@@ -2,7 +2,7 @@
  * The table of the kinds that are served. A kind is data: adding a custom resource is adding a line at run time.
  * It decides nothing; what a kind needs beyond the common ways of all kinds is named by its line.
  */
-import type { ApiObject, BudgetObject, NodeObject, PodObject, WorkloadObject } from './objects.ts';
+import type { ApiObject, BudgetObject, NodeObject, PodObject, PodSpec, WorkloadObject } from './objects.ts';
 import { flagAt, textAt } from '../../cluster/json.ts';
 import * as defaults from './defaults.ts';
 
@@ -257,7 +257,7 @@ const named: Readonly<Record<string, FieldReader>> = { 'metadata.name': ({ metad
 
 const fieldsByResource: Readonly<Record<string, Readonly<Record<string, FieldReader>>>> = {
   pods: {
-    'spec.nodeName': ({ spec }) => textAt(spec, 'nodeName'),
+    'spec.nodeName': ({ spec }) => (spec as PodSpec | undefined)?.nodeName ?? '',
     'spec.schedulerName': ({ spec }) => textAt(spec, 'schedulerName'),
     'status.phase': ({ status }) => textAt(status, 'phase'),
     'status.podIP': ({ status }) => textAt(status, 'podIP'),

@@ -25,18 +25,15 @@ export function read(registry: Registry, { kind, namespace, name }: Target): Api
   return found;
 }
 
-function byName(a: ApiObject, b: ApiObject): number {
-  return a.metadata.name < b.metadata.name ? -1 : 1;
-}
-
-/** Items of a list carry neither kind nor version. */
-export function list(registry: Registry, target: Target, query: URLSearchParams, matches: Matcher): unknown {
-  const { kind, namespace } = target;
-  const { store } = registry;
-  const all =
-    namespace === ''
-      ? store.list(kind).filter(matches)
-      : store.inNamespace(kind, namespace).filter(matches).sort(byName);
+/** Items of a list carry neither kind nor version. `candidates`: in the order in which they are listed. */
+export function list(
+  { store }: Registry,
+  candidates: readonly ApiObject[],
+  { kind }: Target,
+  query: URLSearchParams,
+  matches: Matcher,
+): unknown {
+  const all = candidates.filter(matches);
   const isSelected = (query.get('labelSelector') ?? '') !== '' || (query.get('fieldSelector') ?? '') !== '';
   const { items, continueToken, remaining } = pageOf(all, query, store.revision);
   return {

@@ -7,7 +7,14 @@ import { memoryBytesOf } from '../../../cluster/quantity.ts';
 import { noOthers, type Resources } from '../../../cluster/resources.ts';
 import { isTolerated } from '../../../cluster/scheduling.ts';
 import { kinds } from '../kinds.ts';
-import { controllerOf, isFinished, withCondition, type NodeObject, type PodObject } from '../objects.ts';
+import {
+  controllerOf,
+  isFinished,
+  withCondition,
+  type NodeObject,
+  type PodObject,
+  type TaintObject,
+} from '../objects.ts';
 import type { Change } from '../store.ts';
 import { DirtyKeys } from '../timers.ts';
 import { boundPod } from '../verbs.ts';
@@ -15,19 +22,28 @@ import { requestsOf, Rooms } from './rooms.ts';
 import { keyOf, splitKey, type Context, type Controller } from './context.ts';
 import { Rules } from './scheduling-rules.ts';
 
-type Room = Resources & { readonly pods: number };
+/** What the scheduler wants to know of a node, whatever runs there. */
+interface Place {
+  readonly name: string;
+  readonly room: Resources & { readonly pods: number };
+  /** No walls, but any other node comes first. */
+  readonly dislikes: readonly TaintObject[];
+}
 
-/** Kept by the object that says it, which is shared between versions of a node. */
-const roomByAllocatable = new WeakMap<object, Room>();
+/** Objects are values, so what was read from one stays true. */
+const places = new WeakMap<NodeObject, Place>();
 
-function allocatableOf({ status }: NodeObject): Room {
-  const { allocatable = {} } = status;
-  const known = roomByAllocatable.get(allocatable);
+function placeOf(node: NodeObject): Place {
+  const known = places.get(node);
   if (known) return known;
-  const { pods = '0', ...resources } = allocatable;
-  const room: Room = { ...parseResources(resources), pods: memoryBytesOf(pods) };
-  roomByAllocatable.set(allocatable, room);
-  return room;
+  const { pods = '0', ...resources } = node.status.allocatable ?? {};
+  const place: Place = {
+    name: node.metadata.name,
+    room: { ...parseResources(resources), pods: memoryBytesOf(pods) },
+    dislikes: (node.spec.taints ?? []).filter(({ effect }) => effect === 'PreferNoSchedule'),
+  };
+  places.set(node, place);
+  return place;
 }
 
 export class Scheduler implements Controller {
@@ -85,40 +101,42 @@ export class Scheduler implements Controller {
   #choose(pod: PodObject): string | undefined {
     let best: { name: string; disliked: number; score: number } | undefined;
     const rules = new Rules(this.#context, pod, this.#rooms.repelling.values());
+    const { tolerations = [] } = pod.spec;
+    const owner = controllerOf(pod)?.uid ?? '';
+    const wanted = requestsOf(pod);
     // Sorted by name, and only a better one takes over: ties fall to the first name.
     for (const node of this.#context.store.list(kinds.nodes)) {
-      const score = this.#score(pod, node);
-      if (score === undefined) continue;
-      const disliked = dislikesOf(pod, node);
-      const isBetter = !best || disliked < best.disliked || (disliked === best.disliked && score > best.score);
+      const place = placeOf(node);
+      const disliked = place.dislikes.filter((taint) => !isTolerated(taint, tolerations)).length;
+      if (best && disliked > best.disliked) continue;
+      const score = this.#score(place, wanted, owner);
+      if (score === undefined || (disliked === best?.disliked && score <= best.score)) continue;
       // Asked last, because it costs most.
-      if (isBetter && rules.allows(node)) best = { name: node.metadata.name, disliked, score };
+      if (rules.allows(node)) best = { name: place.name, disliked, score };
     }
     return best?.name;
   }
 
   /** Free share of the node with the pod on it, less for every sibling that is there; `undefined`: no room. */
-  #score(pod: PodObject, node: NodeObject): number | undefined {
-    const total = allocatableOf(node);
-    const used = this.#rooms.on(node.metadata.name);
-    const { cpuMillis, memoryBytes, others } = requestsOf(pod);
-    const room = {
-      cpuMillis: total.cpuMillis - used.cpuMillis - cpuMillis,
-      memoryBytes: total.memoryBytes - used.memoryBytes - memoryBytes,
-      pods: total.pods - used.pods - 1,
-    };
-    const siblings = used.byOwner.get(controllerOf(pod)?.uid ?? '') ?? 0;
-    const isFull = room.pods < 0 || (cpuMillis > 0 && room.cpuMillis < 0) || (memoryBytes > 0 && room.memoryBytes < 0);
-    if (isFull || this.#lacks(node, total, others)) return undefined;
-    const free = (shareOf(room.cpuMillis, total.cpuMillis) + shareOf(room.memoryBytes, total.memoryBytes)) / 2;
-    return Math.round(free * 100) - 20 * siblings;
+  #score(
+    { name, room: total }: Place,
+    { cpuMillis, memoryBytes, others }: Resources,
+    owner: string,
+  ): number | undefined {
+    const used = this.#rooms.on(name);
+    const cpuLeft = total.cpuMillis - used.cpuMillis - cpuMillis;
+    const memoryLeft = total.memoryBytes - used.memoryBytes - memoryBytes;
+    const isFull = total.pods - used.pods < 1 || (cpuMillis > 0 && cpuLeft < 0) || (memoryBytes > 0 && memoryLeft < 0);
+    if (isFull || this.#lacks(name, total, others)) return undefined;
+    const free = (shareOf(cpuLeft, total.cpuMillis) + shareOf(memoryLeft, total.memoryBytes)) / 2;
+    return Math.round(free * 100) - 20 * (used.byOwner.get(owner) ?? 0);
   }
 
   /** Whether the node is short of anything that hardly any pod asks for. */
-  #lacks(node: NodeObject, total: Room, wanted: Resources['others']): boolean {
+  #lacks(node: string, total: Resources, wanted: Resources['others']): boolean {
     if (wanted === noOthers) return false;
     return Object.entries(wanted).some(([name, amount]) => {
-      const pods = [...this.#context.pods.onNode(node.metadata.name).values()].filter((other) => !isFinished(other));
+      const pods = [...this.#context.pods.onNode(node).values()].filter((other) => !isFinished(other));
       const used = pods.reduce((sum, other) => sum + (requestsOf(other).others[name] ?? 0), 0);
       return (total.others[name] ?? 0) - used < amount;
     });
@@ -127,14 +145,6 @@ export class Scheduler implements Controller {
 
 function shareOf(left: number, total: number): number {
   return total > 0 ? Math.max(0, left) / total : 0;
-}
-
-/** `PreferNoSchedule` is no wall, but any other node comes first. */
-function dislikesOf(pod: PodObject, node: NodeObject): number {
-  const { taints } = node.spec;
-  if (!taints) return 0;
-  const { tolerations = [] } = pod.spec;
-  return taints.filter((taint) => taint.effect === 'PreferNoSchedule' && !isTolerated(taint, tolerations)).length;
 }
 
 /** Conditions and annotations change nothing about what fits. */
