@@ -66,6 +66,16 @@ export interface MoveEvidence {
   readonly node?: string | undefined;
   /** How long the pod stood still, where the mover has measured it. */
   readonly freezeMs?: number | undefined;
+  readonly parts?: FreezeParts | undefined;
+}
+
+/** What the time went on in which nobody answered, in milliseconds. */
+export interface FreezeParts {
+  /** The address goes over; the pod still runs, and what comes for it is kept. */
+  readonly networkMs: number;
+  readonly dumpMs: number;
+  readonly transferMs: number;
+  readonly restoreMs: number;
 }
 
 /** One vocabulary for all movers. Times of day are the engine's business. */

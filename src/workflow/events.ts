@@ -59,6 +59,9 @@ const moveChanges = [
         uid: z.string().optional(),
         node: z.string().optional(),
         freezeMs: z.number().optional(),
+        parts: z
+          .object({ networkMs: z.number(), dumpMs: z.number(), transferMs: z.number(), restoreMs: z.number() })
+          .optional(),
       })
       .optional(),
   }),

@@ -9,19 +9,20 @@ import { serversImage } from '../../src/lab/nodes/images.ts';
 import { containers } from '../../src/lab/nodes/workloads.ts';
 import { kinds } from '../../src/simulator/kubernetes/kinds.ts';
 import { restartsOf } from './harness.ts';
-import { figuresLine, moveThereAndBack, MovingLab } from './moving.ts';
+import { figuresTable, type MoveFigures } from './figures.ts';
+import { moveThereAndBack, MovingLab } from './moving.ts';
 
 const isCampaign = process.env['PITCREW_CAMPAIGN'] === '1';
 const minuteMs = 60_000;
 let lab: MovingLab;
-const figures: string[] = [];
+const figures: { what: string; moves: readonly MoveFigures[] }[] = [];
 
 beforeAll(async () => {
   lab = await MovingLab.start();
 }, 20 * minuteMs);
 afterAll(async () => {
   await lab.stop();
-  console.log(`\nLive moves, as clients see them\n${figures.join('\n')}\n`);
+  console.log(`\nLive moves, in ms (median / p95 / worst)\n\n${figuresTable(figures)}\n`);
 }, minuteMs);
 afterEach(async () => {
   await lab.test.clear();
@@ -58,8 +59,8 @@ describe('a pod that is moved alive, there and back', () => {
       test.statefulSet(name, { containers: [containers[name]] });
       const pod = await test.ready(`${name}-0`);
       const client = await test.client(kind, pod);
-      const moved = await moveThereAndBack(lab, `${name}-0`, client, isCampaign ? 20 : few);
-      figures.push(figuresLine(what, moved));
+      const moves = await moveThereAndBack(lab, `${name}-0`, client, isCampaign ? 20 : few);
+      figures.push({ what, moves });
       const report = await client.stop();
       expect(report.faults).toEqual([]);
       expect(report.answers).toBeGreaterThan(100);

@@ -15,6 +15,7 @@ import type { InventoryServer } from '../../src/spec/inventory.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TestLab } from './harness.ts';
 import { prepared, prepareKernel } from './installed.ts';
+import { figuresOf, type MoveFigures } from './figures.ts';
 import { leftoversOfMoves } from './traces.ts';
 
 const pauseMs = 200;
@@ -211,19 +212,14 @@ export class MovingLab {
   }
 }
 
-export interface Figures {
-  readonly gapsMs: number[];
-  readonly freezesMs: number[];
-}
-
 /** There and back, on one connection: the same client from beginning to end, so that nothing that breaks goes unseen. */
 export async function moveThereAndBack(
   lab: MovingLab,
   name: string,
   client: ClientProcess,
   count: number,
-): Promise<Figures> {
-  const figures: Figures = { gapsMs: [], freezesMs: [] };
+): Promise<MoveFigures[]> {
+  const figures: MoveFigures[] = [];
   const first = await lab.test.ready(name);
   for (let number = 1; number <= count; number += 1) {
     const before = await lab.test.ready(name);
@@ -237,20 +233,7 @@ export async function moveThereAndBack(
     if (!isSame) throw new Error(`after move ${number} ${name} is ${after.status.podIP} on ${after.spec.nodeName}`);
     if (report.faults.length > 0)
       throw new Error(`after move ${number} a client of ${name} says: ${report.faults.join('; ')}`);
-    figures.gapsMs.push(report.longestGapMs);
-    if (end.evidence.freezeMs !== undefined) figures.freezesMs.push(end.evidence.freezeMs);
+    figures.push(figuresOf(end, report));
   }
   return figures;
-}
-
-/** The value below which so many of a hundred lie. */
-export function percentile(values: readonly number[], hundredth: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * hundredth) / 100))] ?? Number.NaN;
-}
-
-export function figuresLine(what: string, { gapsMs, freezesMs }: Figures): string {
-  const show = (values: readonly number[]): string =>
-    values.length === 0 ? '–' : [50, 95, 100].map((each) => Math.round(percentile(values, each))).join(' / ');
-  return `${what.padEnd(34)} ${String(gapsMs.length).padStart(3)} moves   longest gap ${show(gapsMs)} ms   freeze ${show(freezesMs)} ms   (median / p95 / worst)`;
 }

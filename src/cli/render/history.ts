@@ -228,12 +228,14 @@ function toNode(target: string): string {
   return target === '' ? '' : ` to ${target}`;
 }
 
-function keptText(
-  evidence: { kept: string; node?: string | undefined; freezeMs?: number | undefined } | undefined,
-): string {
+type MoveEnd = Extract<ServerEvent, { kind: 'moveFinished' }>;
+
+function keptText(evidence: MoveEnd['evidence']): string {
   if (!evidence?.node) return '';
-  const freeze = evidence.freezeMs === undefined ? '' : `, stood still for ${evidence.freezeMs} ms`;
-  return `: on ${evidence.node}, kept ${evidence.kept}${freeze}`;
+  const { node, kept, freezeMs, parts } = evidence;
+  const of = parts ? ` (dump ${parts.dumpMs}, transfer ${parts.transferMs}, restore ${parts.restoreMs})` : '';
+  const freeze = freezeMs === undefined ? '' : `, stood still for ${freezeMs} ms${of}`;
+  return `: on ${node}, kept ${kept}${freeze}`;
 }
 
 function podOf({ pod }: { pod: { namespace: string; name: string } }): string {

@@ -236,7 +236,7 @@ export class CriuMover implements PodMover {
     if ((await passage.clean(signal)) === 'kept') {
       return { kind: 'cutover', note: 'its server still holds it', isCommitted: true };
     }
-    const where = { uid, node: order.target, freezeMs: moved?.freezeMs };
+    const where = { uid, node: order.target, freezeMs: moved?.freezeMs, parts: moved?.parts };
     if (!moved && hasRestarted(pod)) {
       const because = `${order.source} was rebooted before all of its memory had come`;
       return { kind: 'done', evidence: { kept: 'nothing: restart', ...where }, because };

@@ -8,6 +8,7 @@
 import type { NodeView } from '../../cluster/node.ts';
 import type { Bmc } from '../../ports/bmc.ts';
 import type { Clock } from '../../ports/clock.ts';
+import { freezeOf, notesOf, type Freeze, type Note } from './freeze-parts.ts';
 import { runJob, runToEnd, type Job, type JobResult } from './jobs.ts';
 import type { Trip } from './passage.ts';
 import { pulseOf, whyDown, type Pulse } from './pulse.ts';
@@ -21,9 +22,8 @@ export type CutResult =
   | { readonly kind: 'sourceLost' }
   | { readonly kind: 'running' };
 
-interface Moved {
+interface Moved extends Freeze {
   readonly kind: 'moved';
-  readonly freezeMs: number | undefined;
   /** It ran already when its memory stopped coming, and was restored once more from the freeze. */
   readonly isIncomplete: boolean;
   readonly targetBootId: string;
@@ -34,11 +34,6 @@ export interface Unclear {
   readonly kind: 'unclear';
   readonly because: string;
   readonly targetBootId: string;
-}
-
-interface Note {
-  readonly atNs: bigint;
-  readonly text: string;
 }
 
 const minuteMs = 60_000;
@@ -105,24 +100,19 @@ export class Cut {
     }
   }
 
-  /** From the last packet that the source answered to the first that the target did. */
   async #arrival(
     notes: readonly Note[],
     targetBootId: string,
     signal: AbortSignal,
-  ): Promise<{ freezeMs: number | undefined; isIncomplete: boolean }> {
+  ): Promise<Freeze & { isIncomplete: boolean }> {
     const { id, target } = this.#trip;
     // A target that dies now takes its notes along; what the source said stands.
     if ((await pulseOf(target.shell, targetBootId, this.#clock, signal)) !== 'same') {
-      return { freezeMs: undefined, isIncomplete: false };
+      return { ...freezeOf(notes, []), isIncomplete: false };
     }
-    const from = notes.find(({ text }) => text === 'freezing');
     const script = `sed 's/^/note /' /run/pitcrew/moves/${id}/notes`;
     const there = notesOf(await runToEnd(target.shell, { id: `${id}.notes`, script, timeoutMs: minuteMs }, signal));
-    const to = there.findLast(({ text }) => text.startsWith('restored '));
-    // Two clocks: good enough for people where the servers keep time, and never a ground for a decision.
-    const freezeMs = from && to ? Number((to.atNs - from.atNs) / 1_000_000n) : undefined;
-    return { freezeMs, isIncomplete: there.some(({ text }) => /^pages \S+ [1-9]/.test(text)) };
+    return { ...freezeOf(notes, there), isIncomplete: there.some(({ text }) => /^pages \S+ [1-9]/.test(text)) };
   }
 
   /** May be asked again and again, so under a new name each time. */
@@ -130,8 +120,4 @@ export class Cut {
     const id = `${this.#trip.id}.${name}-${this.#clock.nowMs().toString(36)}`;
     return { id, script, timeoutMs: minuteMs, patienceMs: minuteMs };
   }
-}
-
-function notesOf(output: string): Note[] {
-  return [...output.matchAll(/^note (\d+) (.*)$/gm)].map(([, at = '0', text = '']) => ({ atNs: BigInt(at), text }));
 }
