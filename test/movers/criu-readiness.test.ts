@@ -78,6 +78,7 @@ describe('a pod', () => {
   it.each([
     ['tty', 'container app has a TTY'],
     ['device', 'container app has a device'],
+    ['ownRules', 'container app has a network with rules of its own (nft, iptables), which do not go along'],
     ['sharedProcesses', 'container app has a process namespace shared by its containers'],
   ])('whose container has the trait %s is refused by name', (trait, because) => {
     expect(podBlockers(movable, serverFactsOf(`${ready}fact container uid-1 app ${trait}\n`))).toEqual([because]);

@@ -2,12 +2,14 @@
  * Pods moved alive where the network gives none of them its address again: memory, files and processes go along, connections
  * end with a reset at once, and clients that go by a name are served on.
  */
+import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { ClientReport } from '../../src/lab/nodes/clients/meter.ts';
 import { serversImage } from '../../src/lab/nodes/images.ts';
 import { containers } from '../../src/lab/nodes/workloads.ts';
-import { restartsOf } from './harness.ts';
+import type { PodObject } from '../../src/simulator/kubernetes/objects.ts';
+import { containerIdOf, restartsOf, runcRoot } from './harness.ts';
 import { MovingLab } from './moving.ts';
 
 const isCampaign = process.env['PITCREW_CAMPAIGN'] === '1';
@@ -16,8 +18,14 @@ const minuteMs = 60_000;
 const soonMs = 30_000;
 let lab: MovingLab;
 
+/** On a machine without IPv6 the pods have one address each, elsewhere one of each family. */
+function hasSecondFamily(): boolean {
+  const file = '/proc/sys/net/ipv6/conf/all/disable_ipv6';
+  return existsSync(file) && readFileSync(file, 'utf8').trim() === '0';
+}
+
 beforeAll(async () => {
-  lab = await MovingLab.start('host-local');
+  lab = await MovingLab.start(hasSecondFamily() ? 'host-local-dual' : 'host-local');
 }, 20 * minuteMs);
 afterAll(async () => {
   await lab.stop();
@@ -121,6 +129,43 @@ while True:
   );
 });
 
+/** Shell words before a command that is to run in the network of a pod. */
+function intoNetwork(pod: PodObject): string {
+  const pid = `runc --root ${runcRoot} state ${containerIdOf(pod)} | sed -n 's/.*"pid": \\([0-9]*\\).*/\\1/p'`;
+  return `nsenter --net="/proc/$(${pid})/ns/net"`;
+}
+
+describe('a pod that asks a name server in the very moment', () => {
+  it('is moved, and asks on from its new address', { timeout: 5 * minuteMs }, async () => {
+    const { test } = lab;
+    // Sockets that are bound to the pod's own address for as long as an answer takes, some of them at any time.
+    const asking = `
+import socket, threading, time
+def ask():
+    while True:
+        try:
+            with socket.socket(type=socket.SOCK_DGRAM) as s:
+                s.connect(('10.88.0.1', 53)); s.send(b'?'); time.sleep(0.1)
+        except OSError: time.sleep(0.1)
+for _ in range(20): threading.Thread(target=ask).start()
+`;
+    test.pod('p', { containers: [{ name: 'asking', image: serversImage, command: ['python3', '-c', asking] }] });
+    const pod = await test.ready('p');
+    await sleep(1_000);
+    expect((await lab.move('p')).end).toMatchObject({ kind: 'done', evidence: { kept: 'memory' } });
+    const moved = await test.ready('p', pod.metadata.uid);
+    expect(restartsOf(moved)).toBe(0);
+    await sleep(1_000);
+    const show = `${intoNetwork(moved)} sh -c 'ip -o addr show dev lo; ss -Hnu'`;
+    const { stdout } = await test.serverOf(moved).run(['sh', '-c', show]);
+    expect(stdout).toContain(`${moved.status.podIP}:`);
+    // Lent for the restore, and gone with the sockets that needed it.
+    expect(stdout).not.toContain(`${pod.status.podIP}/`);
+    expect(stdout).not.toContain(`${pod.status.podIP}:`);
+    expect(await lab.leftovers()).toEqual([]);
+  });
+});
+
 describe('a pod whose restore fails', () => {
   it(
     'serves on with its connections, and comes back with its memory under another address',
@@ -132,26 +177,27 @@ describe('a pod whose restore fails', () => {
       const client = await test.client({ kind: 'redis', megabytes: 20 }, pod, 'name');
       const source = test.serverOf(pod);
       const target = test.server(lab.other(source.name));
-      const servedOn: boolean[] = [];
-      const { end } = await lab.move('redis-0', {
+      const kept: { connections: number; ends: ClientReport['ends'] }[] = [];
+      const mend = (): void => void target.run(['umount', '/usr/sbin/criu']);
+      const moving = lab.move('redis-0', {
         onBegin: (order) => {
           void target.run(['mount', '--bind', '/bin/false', '/usr/sbin/criu']);
           void test.until('the source has been thawed', async () => {
             const notes = `/run/pitcrew/moves/${order().id}.source/notes`;
             const { stdout } = await source.run(['sh', '-c', 'cat "$1" 2>/dev/null', 'sh', notes], { mayFail: true });
             if (!stdout.includes('resumed')) return false;
-            const { answers } = await client.report();
-            await sleep(300);
-            const later = await client.report();
-            servedOn.push(later.answers > answers && Object.keys(later.ends).length === 0);
+            // A client that was silenced for seconds asks again when TCP lets it; what it asked over must still be there.
+            const established = `${intoNetwork(pod)} ss -Hnt state established sport = :6379 | wc -l`;
+            const { stdout: connections } = await source.run(['sh', '-c', established]);
+            kept.push({ connections: Number(connections), ends: (await client.report()).ends });
             return true;
           });
         },
       });
-      await target.run(['umount', '/usr/sbin/criu']);
+      const { end } = await moving.finally(mend);
       expect(end).toMatchObject({ kind: 'rolledBack' });
       expect(end.kind === 'rolledBack' && end.because).toContain('another address');
-      expect(servedOn).toEqual([true]);
+      expect(kept).toEqual([{ connections: 2, ends: {} }]);
       const back = await test.ready('redis-0', pod.metadata.uid);
       expect(back.spec.nodeName).toBe(source.name);
       await sleep(1_000);
@@ -186,5 +232,14 @@ describe('a pod that goes by its address', () => {
     const assessment = await lab.assess('p', lab.other(pod.spec.nodeName ?? ''));
     expect(assessment.kind === 'unable' && assessment.blockers.join('; ')).toContain(named);
     expect(await lab.leftovers()).toEqual([]);
+  });
+
+  it('or by rules of its network is refused, too', { timeout: 2 * minuteMs }, async () => {
+    const { test } = lab;
+    test.pod('p', { containers: [{ name: 'main', image: serversImage, command: ['sleep', 'infinity'] }] });
+    const pod = await test.ready('p');
+    await test.serverOf(pod).run(['sh', '-c', `${intoNetwork(pod)} nft add table inet redirects`]);
+    const assessment = await lab.assess('p', lab.other(pod.spec.nodeName ?? ''));
+    expect(assessment.kind === 'unable' && assessment.blockers.join('; ')).toContain('rules of its own');
   });
 });

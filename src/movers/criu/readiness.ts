@@ -17,6 +17,7 @@ const traits = [
   'otherRunc',
   'hiddenLimits',
   'fetching',
+  'ownRules',
 ] as const;
 type Trait = (typeof traits)[number];
 
@@ -133,6 +134,7 @@ const traitTexts: Readonly<Record<Trait, string>> = {
   otherRunc: 'runs since before its server was made ready, and has to be restarted once',
   hiddenLimits: 'has processes of another user, and root of its server lacks CAP_SYS_RESOURCE',
   fetching: 'is still fetching its memory from where it came from',
+  ownRules: 'has a network with rules of its own (nft, iptables), which do not go along',
 };
 
 /** What about this pod itself cannot be moved. */

@@ -1,6 +1,14 @@
 # What a server has for moving pods alive, and what its pods would bring along. Changes nothing.
 fact() { printf 'fact %s\n' "$*"; }
 has() { command -v "$1" >/dev/null 2>&1; }
+# Whatever made them, an init container or a plugin of the network, is not run again, or not for sure.
+own_rules() { # PID
+  nsenter --net="/proc/$1/ns/net" nft list tables 2>/dev/null | grep -v ' pitcrew$'
+  for family in ip ip6; do
+    [ -s "/proc/$1/net/${family}_tables_names" ] && has "${family}tables-legacy-save" || continue
+    nsenter --net="/proc/$1/ns/net" "${family}tables-legacy-save" 2>/dev/null | grep '^-A'
+  done
+}
 fact arch "$(uname -m)"
 fact kernel "$(uname -r)"
 for program in criu runc bash ssh ssh-keygen tar nft tc ip nsenter flock timeout base64 mountpoint; do
@@ -66,8 +74,10 @@ for config in "$tasks"/*/config.json; do
     *" $uid "*) ;;
     *)
       pods="$pods $uid"
-      [ "/proc/$pid/ns/net" -ef /proc/self/ns/net ] ||
+      if ! [ "/proc/$pid/ns/net" -ef /proc/self/ns/net ]; then
         lasting_own_sockets "$pid" | while read -r socket; do fact socket "$uid $socket"; done
+        [ -z "$(own_rules "$pid")" ] || fact container "$uid $(value container-name) ownRules"
+      fi
       ;;
   esac
   home=$(readlink -f "/run/pitcrew/containers/$(basename "${config%/config.json}")/.." 2>/dev/null)
