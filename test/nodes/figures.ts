@@ -1,4 +1,6 @@
 /** What moves took, and how it is printed: rows of a table for docs/measurements.md. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ClientProcess } from '../../src/lab/nodes/clients/client-process.ts';
 import type { ClientReport } from '../../src/lab/nodes/clients/meter.ts';
 import type { FreezeParts } from '../../src/ports/movers.ts';
 import type { MoveEnd } from './moving.ts';
@@ -16,10 +18,32 @@ export function figuresOf(end: MoveEnd, report: ClientReport): MoveFigures {
   return { gapMs: report.longestGapMs, freezeMs, parts };
 }
 
+const lookMs = 200;
+/** Far behind the longest pause between two tries of TCP that a move could bring about. */
+const looksMax = 600;
+const answersMin = 20;
+
+/** What a client has seen of a move that is over: not before it has answers again, for until then nobody knows how long it waits. */
+export async function reportAfterMove(client: ClientProcess): Promise<ClientReport> {
+  let report = await client.report();
+  const { answers } = report;
+  for (let looks = 0; report.answers < answers + answersMin && report.faults.length === 0; looks += 1) {
+    if (looks > looksMax) throw new Error('a client has no answers any more, and no fault');
+    await sleep(lookMs);
+    const next = await client.report();
+    report = { ...next, longestGapMs: Math.max(next.longestGapMs, report.longestGapMs) };
+  }
+  return report;
+}
+
 /** The value below which so many of a hundred lie. */
 function percentile(values: readonly number[], hundredth: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * hundredth) / 100))] ?? Number.NaN;
+}
+
+export function medianOf(moves: readonly MoveFigures[], of: (move: MoveFigures) => number): number {
+  return percentile(moves.map(of), 50);
 }
 
 /** Median, p95 and worst. */

@@ -15,7 +15,7 @@ import type { InventoryServer } from '../../src/spec/inventory.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TestLab } from './harness.ts';
 import { prepared, prepareKernel } from './installed.ts';
-import { figuresOf, type MoveFigures } from './figures.ts';
+import { figuresOf, reportAfterMove, type MoveFigures } from './figures.ts';
 import { leftoversOfMoves } from './traces.ts';
 
 const pauseMs = 200;
@@ -227,8 +227,7 @@ export async function moveThereAndBack(
     const { end } = await lab.move(name);
     if (end.kind !== 'done') throw new Error(`move ${number} of ${name} ${end.kind}: ${end.because}`);
     const after = await lab.test.ready(name, before.metadata.uid);
-    await sleep(pauseMs);
-    const report = await client.report();
+    const report = await reportAfterMove(client);
     const isSame = after.status.podIP === first.status.podIP && after.spec.nodeName !== before.spec.nodeName;
     if (!isSame) throw new Error(`after move ${number} ${name} is ${after.status.podIP} on ${after.spec.nodeName}`);
     if (report.faults.length > 0)
