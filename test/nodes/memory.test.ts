@@ -135,6 +135,13 @@ function intoNetwork(pod: PodObject): string {
   return `nsenter --net="/proc/$(${pid})/ns/net"`;
 }
 
+it('what a pod keeps on this network is said beforehand', async () => {
+  expect(await lab.detect()).toMatchObject({
+    kind: 'ready',
+    text: '2 of 2 servers ready; a pod keeps its memory, gets another address, and connections are closed (network host-local)',
+  });
+});
+
 describe('a pod that asks a name server in the very moment', () => {
   it('is moved, and asks on from its new address', { timeout: 5 * minuteMs }, async () => {
     const { test } = lab;

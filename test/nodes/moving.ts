@@ -10,7 +10,7 @@ import type { ClientProcess } from '../../src/lab/nodes/clients/client-process.t
 import type { PodNetwork } from '../../src/lab/nodes/pod-network.ts';
 import { CriuMover } from '../../src/movers/criu/criu-mover.ts';
 import type { Bmc } from '../../src/ports/bmc.ts';
-import type { Assessment, MoveOrder, MoveProgress } from '../../src/ports/movers.ts';
+import type { Assessment, Detection, MoveOrder, MoveProgress } from '../../src/ports/movers.ts';
 import type { InventoryServer } from '../../src/spec/inventory.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TestLab } from './harness.ts';
@@ -76,6 +76,10 @@ export class MovingLab {
     this.#connections.close();
     this.#connections = this.#newConnections();
     this.#mover = this.#newMover();
+  }
+
+  async detect(): Promise<Detection> {
+    return await this.#mover.detect(AbortSignal.timeout(moveMs));
   }
 
   async assess(name: string, target: string): Promise<Assessment> {

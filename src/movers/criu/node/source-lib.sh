@@ -9,7 +9,7 @@ thaw() {
 
 # The pod runs elsewhere, under another address: whoever has a connection to this one is told so at once, and whoever asks for
 # one as well. Nothing else gets in or out, for the containers are still here, frozen. A kernel that cannot end a connection
-# of somebody else (INET_DIAG_DESTROY) tells only those who send something.
+# of somebody else (INET_DIAG_DESTROY) tells those who send something; the others hear of it when the processes end.
 end_connections() {
   for answer in 'reject with tcp reset' drop; do
     nsenter --net="$netns" nft -f - <<RULES && break
