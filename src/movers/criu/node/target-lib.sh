@@ -94,7 +94,7 @@ insert rule arp pitcrew out accept"
   open="qdisc change dev $veth root tbf rate 100gbit burst 1048576 limit 67108864"
   tell 7 "$open" || tc $open || return 1
   # The queue moves with the next packet that comes; in bash, this is one.
-  : 2>/dev/null >"/dev/udp/$address/9"
+  echo 2>/dev/null >"/dev/udp/$address/9"
 }
 
 # What need not be done at once. Packets that the one above did not set free, this one does.
