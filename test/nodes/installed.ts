@@ -13,7 +13,7 @@ import { Daemon, pitcrew, type Ended } from '../slow/daemon.ts';
 import { processesLeftIn } from '../slow/processes.ts';
 import { TestLab } from './harness.ts';
 
-const wrapper = '/usr/local/sbin/pitcrew-runc';
+export const wrapper = '/usr/local/sbin/pitcrew-runc';
 const project = path.join(import.meta.dirname, '../..');
 
 export interface InstalledOptions {

@@ -4,13 +4,13 @@
  *
  * As good as it gets without other means: images in memory, the cipher that is fastest, nothing waited for that need not be.
  */
-import { chmod, copyFile, readFile, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, writeFile } from 'node:fs/promises';
 import type { ClientKind, ClientProcess } from '../../src/lab/nodes/clients/client-process.ts';
 import { ClientProcess as Client } from '../../src/lab/nodes/clients/client-process.ts';
-import { serversImage } from '../../src/lab/nodes/images.ts';
 import type { LabServer } from '../../src/lab/nodes/server.ts';
 import { containers, ports } from '../../src/lab/nodes/workloads.ts';
 import type { FreezeParts } from '../../src/ports/movers.ts';
+import { layOutBundle } from './bundle.ts';
 import type { TestLab } from './harness.ts';
 
 /** Outside of the pool that the lab gives to pods. */
@@ -18,11 +18,8 @@ const address = '10.88.250.1';
 const folder = '/run/plain';
 const moveMs = 300_000;
 
-/** A bundle, and a network of its own with the address, but no cable yet. */
+/** A network of its own with the address, but no cable yet. */
 const layOut = `
-mkdir -p ${folder}/rootfs
-ctr --namespace k8s.io images mount --rw ${serversImage} ${folder}/rootfs >/dev/null
-cd ${folder} && runc spec
 ip netns add plain
 ip link add plain0 type veth peer name eth0 netns plain
 ip -n plain link set eth0 address 02:00:00:00:fa:01
@@ -90,20 +87,9 @@ export class PlainWay {
 
   async #prepare(server: LabServer): Promise<void> {
     await server.run(['sh', '-e', '-c', layOut]);
-    const file = server.inServer(`${folder}/config.json`);
-    const spec = JSON.parse(await readFile(file, 'utf8')) as {
-      process: Record<string, unknown>;
-      root: Record<string, unknown>;
-      linux: { namespaces: { type: string; path?: string }[] };
-    };
     // Its standard streams have to be its own: CRIU refuses files that lie outside.
     const command = `exec ${containers.redis.command.map((word) => `'${word}'`).join(' ')} </dev/null >/dev/null 2>&1`;
-    Object.assign(spec.process, { terminal: false, args: ['sh', '-c', command] });
-    Object.assign(spec.root, { readonly: false });
-    spec.linux.namespaces = spec.linux.namespaces.map((namespace) =>
-      namespace.type === 'network' ? { ...namespace, path: '/run/netns/plain' } : namespace,
-    );
-    await writeFile(file, JSON.stringify(spec));
+    await layOutBundle(server, { folder, args: ['sh', '-c', command], networkNamespace: '/run/netns/plain' });
     const key = server.inServer(`${folder}/key`);
     await copyFile(this.#test.lab.privateKeyFile, key);
     await chmod(key, 0o600);
