@@ -141,20 +141,3 @@ describe('a pod that is moved alive, there and back', () => {
     expect(await lab.leftovers()).toEqual([]);
   });
 });
-
-describe('a pod that cannot be moved alive', () => {
-  const sleeper = { name: 'main', image: serversImage, command: ['sleep', 'infinity'] };
-  it.each([
-    ['host network', { hostNetwork: true, containers: [sleeper] }],
-    ['hostPath', { containers: [sleeper], volumes: [{ name: 'data', hostPath: { path: '/srv' } }] }],
-    ['has a TTY', { containers: [{ ...sleeper, tty: true, stdin: true }] }],
-    ['process namespace', { hostPID: true, containers: [sleeper] }],
-  ])('is refused by name before anything starts: %s', async (named, spec) => {
-    lab.test.pod('p', spec);
-    await lab.test.ready('p');
-    const assessment = await lab.assess('p', lab.other(lab.test.find('p')?.spec.nodeName ?? ''));
-    expect(assessment.kind).toBe('unable');
-    expect(assessment.kind === 'unable' && assessment.blockers.join('; ')).toContain(named);
-    expect(await lab.leftovers()).toEqual([]);
-  });
-});

@@ -14,6 +14,7 @@ import { startLabBmcs, type LabBmcs } from '../bmc/lab-bmcs.ts';
 import { startLabKubernetes, type LabKubernetes } from '../kubernetes/lab-kubernetes.ts';
 import { makeKey } from '../ssh/keys.ts';
 import { criDefinitions, Kubelet } from './kubelet/kubelet.ts';
+import { deviceResource } from './kubelet/pod-config.ts';
 import { cgroupPrefixOf, clearLeftovers, LabTrace } from './leftovers.ts';
 import { keepNames } from './names.ts';
 import { Network } from './network.ts';
@@ -63,7 +64,7 @@ export interface NodeLab {
 }
 
 const idLength = 8;
-const capacity = { cpu: '16', memory: '24Gi', pods: '110' };
+const capacity = { cpu: '16', memory: '24Gi', pods: '110', [deviceResource]: '8' };
 const bmcUser = 'pitcrew';
 /** At most 20 characters: the limit of IPMI 2.0. */
 const bmcPasswordLength = 18;

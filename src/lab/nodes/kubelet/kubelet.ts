@@ -4,6 +4,7 @@
  *
  * It never schedules, and it never deletes a pod that nobody asked it to end.
  */
+import { recordAt, textAt } from '../../../cluster/json.ts';
 import type { Clock } from '../../../ports/clock.ts';
 import type { KubernetesApi } from '../../../simulator/kubernetes/api.ts';
 import type { Kind } from '../../../simulator/kubernetes/kinds.ts';
@@ -139,7 +140,14 @@ export class Kubelet {
       if (!found) throw new Error(`${kind.kind} ${namespace}/${name} not found`);
       return dataOf(found, kind === secrets);
     };
-    return { configMap: (name) => read(configMaps, name), secret: (name) => read(secrets, name) };
+    const claimedPath = (claim: string): string => {
+      const found = api.store.get(kinds.persistentVolumeClaims, namespace, claim);
+      const volume = api.store.get(kinds.persistentVolumes, undefined, textAt(found?.spec, 'volumeName'));
+      const path = textAt(recordAt(volume?.spec, 'local'), 'path');
+      if (path === '') throw new Error(`claim ${namespace}/${claim} has no local volume`);
+      return path;
+    };
+    return { configMap: (name) => read(configMaps, name), secret: (name) => read(secrets, name), claimedPath };
   }
 
   #find(uid: string): PodObject | undefined {

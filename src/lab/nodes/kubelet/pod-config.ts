@@ -16,6 +16,9 @@ import type { PodObject } from '../../../simulator/kubernetes/objects.ts';
 
 export const podsFolder = '/var/lib/kubelet/pods';
 
+/** The one kind of device of the lab's servers, which each of them has some of. */
+export const deviceResource = 'lab.pitcrew.dev/device';
+
 export interface Mount {
   readonly container_path: string;
   readonly host_path: string;
@@ -26,6 +29,8 @@ export interface Mount {
 export interface References {
   readonly configMap: (name: string) => Readonly<Record<string, string>>;
   readonly secret: (name: string) => Readonly<Record<string, string>>;
+  /** Where the local volume of a claim lies on its server. */
+  readonly claimedPath: (claim: string) => string;
 }
 
 export function podFolder(pod: PodObject): string {
@@ -119,6 +124,7 @@ export function containerConfig(
     stdin: flagAt(container, 'stdin'),
     stdin_once: flagAt(container, 'stdinOnce'),
     tty: flagAt(container, 'tty'),
+    devices: devicesOf(container),
     linux: {
       resources: resourcesOf(container),
       security_context: {
@@ -139,6 +145,12 @@ export function containerConfig(
 function idAt(security: JsonRecord, field: string, name: string): JsonRecord {
   const value = security[field];
   return typeof value === 'number' ? { [name]: { value: String(value) } } : {};
+}
+
+/** What a device plugin would hand out for the resource by which a pod asks for it. */
+function devicesOf(container: unknown): JsonRecord[] {
+  const isAsked = deviceResource in recordAt(recordAt(container, 'resources'), 'limits');
+  return isAsked ? [{ container_path: '/dev/lab', host_path: '/dev/null', permissions: 'rw' }] : [];
 }
 
 /** Shares and limits; nothing here limits processor time, because the lab shares two cores. */

@@ -2,7 +2,7 @@
  * The folders and files that a kubelet lays out on its server for one pod: volumes, hosts file, termination logs. It takes them
  * all away again.
  *
- * It knows emptyDir, configMap, secret, downwardAPI-free projections of both, and hostPath; any other kind of volume keeps the pod waiting.
+ * It knows emptyDir, configMap, secret, downwardAPI-free projections of both, hostPath, and claims of local volumes; any other kind of volume keeps the pod waiting.
  */
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
@@ -58,6 +58,8 @@ export class PodVolumes {
       await this.#writeContent(at('secret'), this.#references.secret(secret));
       return at('secret');
     }
+    const claim = textAt(recordAt(volume, 'persistentVolumeClaim'), 'claimName');
+    if (claim !== '') return this.#references.claimedPath(claim);
     throw new Error(`volume ${name} is of a kind that the lab's kubelet does not know`);
   }
 
