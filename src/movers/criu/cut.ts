@@ -22,11 +22,13 @@ export type CutResult =
   | { readonly kind: 'sourceLost' }
   | { readonly kind: 'running' };
 
-interface Moved extends Freeze {
+export interface Moved extends Freeze {
   readonly kind: 'moved';
   /** It ran already when its memory stopped coming, and was restored once more from the freeze. */
   readonly isIncomplete: boolean;
   readonly targetBootId: string;
+  /** Now that it is over. */
+  readonly targetPulse: Pulse;
 }
 
 /** It stands still, and whether the target has begun is not known. */
@@ -60,18 +62,15 @@ export class Cut {
     return this.#resultOf(await runJob(source.shell, this.#anew('again', scripts.cutAgainText(id)), signal), signal);
   }
 
-  pulseOfTarget({ targetBootId }: Moved | Unclear, signal: AbortSignal): Promise<Pulse> {
-    return pulseOf(this.#trip.target.shell, targetBootId, this.#clock, signal);
-  }
-
   /** What proves that nothing of this move runs on the target, nor ever will. Undefined: nothing does. */
   async whyTargetIsDown(
-    unclear: Unclear,
+    { targetBootId }: Unclear | Moved,
     node: NodeView | undefined,
     bmc: Bmc,
     signal: AbortSignal,
   ): Promise<string | undefined> {
-    return whyDown(node, bmc, await this.pulseOfTarget(unclear, signal), signal);
+    const pulse = await pulseOf(this.#trip.target.shell, targetBootId, this.#clock, signal);
+    return whyDown(node, bmc, pulse, signal);
   }
 
   /** Past the commit point, once that is proved: the source runs on. */
@@ -104,15 +103,15 @@ export class Cut {
     notes: readonly Note[],
     targetBootId: string,
     signal: AbortSignal,
-  ): Promise<Freeze & { isIncomplete: boolean }> {
+  ): Promise<Freeze & { isIncomplete: boolean; targetPulse: Pulse }> {
     const { id, target } = this.#trip;
+    const targetPulse = await pulseOf(target.shell, targetBootId, this.#clock, signal);
     // A target that dies now takes its notes along; what the source said stands.
-    if ((await pulseOf(target.shell, targetBootId, this.#clock, signal)) !== 'same') {
-      return { ...freezeOf(notes, []), isIncomplete: false };
-    }
+    if (targetPulse !== 'same') return { ...freezeOf(notes, []), isIncomplete: false, targetPulse };
     const script = `sed 's/^/note /' /run/pitcrew/moves/${id}/notes`;
     const there = notesOf(await runToEnd(target.shell, { id: `${id}.notes`, script, timeoutMs: minuteMs }, signal));
-    return { ...freezeOf(notes, there), isIncomplete: there.some(({ text }) => /^pages \S+ [1-9]/.test(text)) };
+    const isIncomplete = there.some(({ text }) => /^pages \S+ [1-9]/.test(text));
+    return { ...freezeOf(notes, there), isIncomplete, targetPulse };
   }
 
   /** May be asked again and again, so under a new name each time. */
