@@ -35,6 +35,7 @@ import {
   serverBlockers,
   timeoutMsOf,
 } from './readiness.ts';
+import { detectionOf } from './detection.ts';
 import { participation, ServerLooks, type ReadyPods } from './server-looks.ts';
 import { keepsAddress, moveLabel, policiesKind } from './steering.ts';
 import { sweepLeftovers, type MovesKnown, type Swept } from './sweep.ts';
@@ -79,22 +80,7 @@ export class CriuMover implements PodMover {
     }
     const closed = await this.#whyNoPolicies(signal);
     if (closed !== undefined) return { kind: 'missing', because: closed };
-    const looks = await this.#looks.refresh(readyPods(await this.#needs.cluster.view(signal)), signal);
-    const ready = [...looks].filter(
-      ([node, look]) => look.kind === 'seen' && serverBlockers(node, look.facts).length === 0,
-    );
-    if (ready.length < 2) {
-      const first = [...looks].flatMap(([node, look]) =>
-        look.kind === 'seen' ? serverBlockers(node, look.facts) : [`${node}: ${look.because}`],
-      )[0];
-      return {
-        kind: 'missing',
-        because: `${ready.length} servers are ready for it, two are needed: ${first ?? 'none is known'}`,
-      };
-    }
-    const networks = ready.flatMap(([, look]) => (look.kind === 'seen' ? [look.facts.network] : []));
-    const text = `${ready.length} of ${looks.size} servers ready${keptText(networks)}`;
-    return { kind: 'ready', text, atOnce: { perServer: 1 } };
+    return detectionOf(await this.#looks.refresh(readyPods(await this.#needs.cluster.view(signal)), signal));
   }
 
   async #whyNoPolicies(signal: AbortSignal): Promise<string | undefined> {
@@ -203,14 +189,6 @@ export class CriuMover implements PodMover {
       network: look.kind === 'seen' ? look.facts.network : '',
     };
   }
-}
-
-/** What a pod on these networks keeps, where that is less than everything. */
-function keptText(networks: readonly string[]): string {
-  const others = [...new Set(networks)].filter((network) => !keepsAddress(network)).sort();
-  if (others.length === 0) return '';
-  const names = others.map((name) => name || 'unknown').join(', ');
-  return `; a pod keeps its memory, gets another address, and connections are closed (network ${names})`;
 }
 
 function readyPods({ pods }: ClusterView): ReadyPods {

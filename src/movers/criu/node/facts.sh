@@ -27,7 +27,8 @@ fact binary "${binary:-runc}"
 case $binary in */*) if cmp -s "$binary" - <<'WRAPPER'
 @WRAPPER@
 WRAPPER
-then fact wrapper same; elif [ -e "$binary" ]; then fact wrapper other; else fact wrapper none; fi ;; *) fact wrapper none ;; esac
+then fact wrapper same; elif [ -e "$binary" ] && [ "${binary##*/}" = pitcrew-runc ]; then fact wrapper other
+else fact wrapper none; fi ;; *) fact wrapper none ;; esac
 if containerd config dump 2>/dev/null | grep -q "pod_annotations = .*pitcrew.dev/"; then fact annotations passed; fi
 fact pipeMax "$(cat /proc/sys/fs/pipe-max-size)"
 fact pipeSoft "$(cat /proc/sys/fs/pipe-user-pages-soft)"
