@@ -4,6 +4,7 @@
  *
  * It never retries; the kubelet does, in its own time.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { credentials, makeGenericClientConstructor, type Client, type ClientUnaryCall } from '@grpc/grpc-js';
 import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
 import { isRecord, listAt, numberAt, recordAt, textAt } from '../../../cluster/json.ts';
@@ -51,6 +52,8 @@ const callMs = 120_000;
 const sandboxMs = 2 * callMs;
 /** A restored container is created only when its memory has arrived. */
 const startMs = 240_000;
+const readyMs = 60_000;
+const readyPauseMs = 100;
 
 export class Cri {
   readonly #runtime: Client & Record<string, Method>;
@@ -66,6 +69,21 @@ export class Cri {
   close(): void {
     this.#runtime.close();
     this.#images.close();
+  }
+
+  /** A runtime that has just started answers before its CRI does; a kubelet waits for that. */
+  async untilReady(): Promise<void> {
+    const untilMs = performance.now() + readyMs;
+    for (;;) {
+      try {
+        await this.#call(this.#runtime, 'Version', {});
+        await this.sandboxes();
+        return;
+      } catch (error) {
+        if (performance.now() >= untilMs) throw error;
+        await sleep(readyPauseMs);
+      }
+    }
   }
 
   async hasImage(image: string): Promise<boolean> {

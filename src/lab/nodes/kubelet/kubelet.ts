@@ -54,6 +54,7 @@ export class Kubelet {
   /** The node object has to be there. */
   static async start(options: KubeletOptions): Promise<Kubelet> {
     const kubelet = new Kubelet(options);
+    await kubelet.#cri.untilReady();
     const [sandboxes, containers] = [await kubelet.#cri.sandboxes(), await kubelet.#cri.containers()];
     const { store } = options.api;
     const begin = (pod: PodObject): void => kubelet.#begin(pod, { sandboxes, containers });
