@@ -96,9 +96,14 @@ export class Commands {
     const node = await this.#world.cluster.readNode(server.node, AbortSignal.timeout(askMs));
     if (node?.cordon.kind !== 'ours') {
       const why = node?.cordon.kind === 'foreign' ? 'somebody else cordoned it' : 'it is not cordoned';
-      throw new MaintenanceError('run/refused', 'halt', `${serverName} is not ours to return: ${why}`);
+      refuse(`${serverName} is not ours to return: ${why}`);
     }
     const lifts = node.cordon.runId;
+    // Its run may still be told to try again, and would find pods on a server that it is about to reboot.
+    if ((await this.#log.run(lifts))?.ends[serverName]?.outcome === 'halted') {
+      refuse(`${serverName} is halted in run ${lifts}: \`pitcrew skip ${lifts} ${serverName}\` gives that up first`);
+    }
+    if (!node.ready) refuse(`node ${server.node} is not Ready; \`pitcrew doctor\` says more`);
     return this.#create(assembleSingle({ purpose: 'return', server, runId: this.#newRunId(), startedBy: by, lifts }));
   }
 

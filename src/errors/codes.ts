@@ -59,7 +59,7 @@ export const errorCodes = {
   'cluster/unauthorized': { exit: refused, next: 'the token or certificate for the Kubernetes API is not accepted' },
   'cluster/unreachable': { exit: unreachable, next: 'is the Kubernetes API reachable from this machine?' },
   'document/invalid': { exit: invalidDocument, next: '' },
-  'document/not-found': { exit: invalidDocument, next: '`pitcrew validate` lists the documents that were read' },
+  'document/not-found': { exit: invalidDocument, next: '' },
   'engine/bug': { exit: runFailed, next: 'please report it together with the daemon’s log; then retry or skip' },
   'evacuation/blocked': { exit: runFailed, next: 'ask the owner of the pod named, or write a rule for it in the plan' },
   'evacuation/mover': {
@@ -80,11 +80,18 @@ export const errorCodes = {
   'journal/conflict': { exit: unreachable, next: 'another process wrote first; it is read again by itself' },
   'journal/fenced': { exit: unreachable, next: 'another daemon holds this server now' },
   'journal/unreachable': { exit: unreachable, next: 'is Redis reachable? Runs go on by themselves once it is' },
-  'lease/held': { exit: refused, next: 'another daemon or another tool holds this server' },
+  'lease/held': {
+    exit: refused,
+    next: 'a run (`pitcrew servers` names it), another daemon or another tool is at work there',
+  },
   'lease/lost': { exit: unreachable, next: 'another daemon took over; it goes on there' },
   'mover/unclear': {
     exit: runFailed,
     next: 'the pod is kept as it stands. Bring its target back, or switch it off (or taint it node.kubernetes.io/out-of-service), then resume the run',
+  },
+  'node/cordon-lifted': {
+    exit: runFailed,
+    next: 'pods may have come back to it, so a retry ends the same way: skip it; the next run cordons it anew',
   },
   'node/foreign-cordon': {
     exit: refused,

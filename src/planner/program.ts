@@ -35,9 +35,12 @@ export function evacuateProgram(): ProgramStep[] {
   return [{ kind: 'prepare', id: 'prepare', needed: [], actions: [] }, ...evacuation];
 }
 
-/** `pitcrew return SERVER`: back into service. */
+/** `pitcrew return SERVER`: back into service, once SSH and Kubernetes tell of the same boot and the node is Ready. */
 export function returnProgram(): ProgramStep[] {
-  return [{ kind: 'return', id: 'return' }];
+  return [
+    { kind: 'rejoin', id: 'rejoin' },
+    { kind: 'return', id: 'return' },
+  ];
 }
 
 export function undoActions(playbook: Playbook, values: ParameterValues): SshAction[] {

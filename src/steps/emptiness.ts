@@ -4,13 +4,13 @@ import { podKey, type PodView } from '../cluster/pod.ts';
 import { MaintenanceError } from '../errors/maintenance-error.ts';
 import type { StepContext } from './step.ts';
 
-/** @throws `evacuation/blocked` (halt) naming a pod that is still there, or that somebody lifted the cordon. */
+/** @throws `evacuation/blocked` (halt) naming a pod that is still there; `node/cordon-lifted` (halt) */
 export async function assertEmpty(context: StepContext): Promise<void> {
   const { cluster, definition, server, signal } = context;
   const node = await cluster.readNode(server.node, signal);
   const isOurs = node?.cordon.kind === 'ours' && node.cordon.runId === definition.runId;
   if (!isOurs) {
-    throw new MaintenanceError('evacuation/blocked', 'halt', `somebody lifted the cordon of ${server.node} meanwhile`);
+    throw new MaintenanceError('node/cordon-lifted', 'halt', `somebody lifted the cordon of ${server.node} meanwhile`);
   }
   const left = await podsLeft(context);
   if (left) throw new MaintenanceError('evacuation/blocked', 'halt', `${podKey(left)} runs on ${server.node} again`);

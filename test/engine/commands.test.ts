@@ -221,6 +221,43 @@ describe('the single verbs of a server', () => {
     expect(await refusal(simulation, daemon.operations.returnServer('a', 'anna'))).toContain('it is not cordoned');
   });
 
+  it('return takes back nothing that is halted, or that is down', async () => {
+    const { simulation, daemon } = await setting({}, { neverBoots: true });
+    const runId = await simulation.startRun(daemon);
+    await simulation.runToEnd();
+    const back = (): Promise<string> => refusal(simulation, daemon.operations.returnServer('a', 'anna'));
+    expect(await back()).toContain(`a is halted in run ${runId}`);
+    await simulation.settle(daemon.operations.skip(runId, 'a', 'anna'));
+    await simulation.runToEnd();
+    expect(await back()).toContain('node a is not Ready');
+    expect(simulation.world.cordons.of('a').at(-1)).toMatchObject({ kind: 'cordoned', by: runId });
+    const machine = simulation.world.machines.get('a');
+    if (machine) machine.faults.neverBoots = false;
+    machine?.setPower('off');
+    machine?.setPower('on');
+    await simulation.clock.run(() => machine?.system === 'up');
+    await simulation.clock.run(() => false, simulation.clock.nowMs() + 60_000);
+    await simulation.settle(daemon.operations.returnServer('a', 'anna'));
+    await simulation.runToEnd();
+    expect(simulation.world.cordons.of('a').at(-1)).toMatchObject({ kind: 'uncordoned', by: runId });
+  });
+
+  it('return waits until SSH and Kubernetes tell of the same boot, whatever Ready says', async () => {
+    const { simulation, daemon } = await setting();
+    await simulation.settle(daemon.operations.evacuate('a', 'anna'));
+    await simulation.runToEnd();
+    const machine = simulation.world.machines.get('a');
+    if (machine) machine.faults.sshHangs = true;
+    const { runId } = await simulation.settle(daemon.operations.returnServer('a', 'anna'));
+    await simulation.clock.run(() => false, simulation.clock.nowMs() + 30_000);
+    expect(await simulation.settle(daemon.operations.run(runId))).toMatchObject({ status: 'running' });
+    expect(simulation.world.cordons.of('a').at(-1)).toMatchObject({ kind: 'cordoned' });
+    if (machine) machine.faults.sshHangs = false;
+    await simulation.runToEnd();
+    expect(await simulation.settle(daemon.operations.run(runId))).toMatchObject({ status: 'done' });
+    expect(simulation.world.cordons.of('a').at(-1)).toMatchObject({ kind: 'uncordoned' });
+  });
+
   it('power goes off, is read to be off, and goes on; never while a run works on the server', async () => {
     const world = await setting();
     const { simulation, daemon } = world;

@@ -143,11 +143,11 @@ describe('the program', () => {
     expect(kinds).toEqual(['prepare', 'cordon', 'evacuate', 'service-1', 'reboot-2', 'rejoin', 'verify', 'return']);
   });
 
-  it('of a single evacuation ends with the server empty, that of a return only returns', () => {
+  it('of a single evacuation ends with the server empty, that of a return waits for the same boot on both sides first', () => {
     const server = runServer('a');
     const ids = (purpose: 'evacuate' | 'return'): string[] =>
       assembleSingle({ purpose, server, runId: 'r', startedBy: 'me' }).program.map((step) => step.id);
     expect(ids('evacuate')).toEqual(['prepare', 'cordon', 'evacuate']);
-    expect(ids('return')).toEqual(['return']);
+    expect(ids('return')).toEqual(['rejoin', 'return']);
   });
 });

@@ -281,13 +281,14 @@ function haltedLines(run: RunView, row: ServerRow, view: View): string[] {
   const word = row.phase.toUpperCase();
   const [title = '', ...more] = wrapSegments([row.name, clean(row.reason)], `${word} `, view.width);
   const tried = row.tried.map(({ atMs, text }) => `${clockSeconds(atMs, view.timeZone)} ${clean(text)}`);
-  const isCordoned = row.phase === 'halted' && 'cordoning' in row.phaseMs && !('returning' in row.phaseMs);
+  const code = row.lastError?.code ?? '';
+  const wasCordoned = row.phase === 'halted' && 'cordoning' in row.phaseMs && !('returning' in row.phaseMs);
+  const isCordoned = wasCordoned && code !== 'node/cordon-lifted';
   const facts = [
     row.pods.toMove > 0 ? awayOf(row) : '',
     isCordoned ? `the node stays cordoned (owner: run ${run.runId})` : '',
     row.phase === 'halted' ? 'it keeps its place in the budget' : '',
   ].filter((fact) => fact !== '');
-  const code = row.lastError?.code ?? '';
   const advice = isErrorCode(code) ? errorCodes[code].next : '';
   const commands = ['retry', 'skip'].map((verb) => `\`pitcrew ${verb} ${run.runId} ${row.name}\``);
   return [
