@@ -130,7 +130,7 @@ export class Session {
     const { tokenFile } = this.#options;
     if (tokenFile !== undefined) return readToken(resolve(this.io.cwd, tokenFile), true);
     const fromEnvironment = this.io.env['PITCREW_TOKEN'] ?? '';
-    if (fromEnvironment !== '') return fromEnvironment;
+    if (fromEnvironment !== '') return tokenIn(fromEnvironment, 'PITCREW_TOKEN');
     if (address.kind === 'socket') return readToken(join(dirname(address.path), 'token'), false);
     // The token of this machine's daemon is nobody else's business.
     return isLoopback(address.url.hostname) ? readToken(join(this.data, 'token'), false) : '';
@@ -140,10 +140,18 @@ export class Session {
 /** Without a token file where one is only expected, the daemon is asked all the same: it may not even be there. */
 async function readToken(path: string, isNeeded: boolean): Promise<string> {
   try {
-    return (await readFile(path, 'utf8')).trim();
+    return tokenIn(await readFile(path, 'utf8'), path);
   } catch (cause) {
+    if (cause instanceof MaintenanceError) throw cause;
     const code = (cause as NodeJS.ErrnoException).code ?? 'unknown reason';
     if (code === 'ENOENT' && !isNeeded) return '';
     throw new MaintenanceError('secret/unreadable', 'halt', `cannot read the token file ${path}: ${code}`, { cause });
   }
+}
+
+/** What could not stand in a header of HTTP (RFC 9110, 5.5) is some other file. Says nothing of what is in it. */
+function tokenIn(text: string, from: string): string {
+  const token = text.trim();
+  if (/^[!-~]*$/.test(token)) return token;
+  throw new MaintenanceError('secret/unreadable', 'halt', `${from} holds no token: it is one word on one line`);
 }

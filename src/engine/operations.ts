@@ -53,7 +53,8 @@ export interface PlanWindows {
   readonly nextStartMs?: number | undefined;
   readonly timeZone?: string | undefined;
   readonly startAutomatically: boolean;
-  readonly estimateMs: number;
+  /** What one server is taken to need; left out where the plan has no windows. */
+  readonly estimateMs?: number | undefined;
   readonly openings: readonly OpeningView[];
   /** Why the documents in use may not be what is expected; the same for every plan. */
   readonly notices?: readonly string[] | undefined;

@@ -26,7 +26,7 @@ export function listWindows(documents: Documents, plan: string | undefined, nowM
 
 function viewPlan({ metadata, spec }: MaintenancePlan, nowMs: number, shown: number): Omit<PlanWindows, 'notices'> {
   if (!spec.schedule) {
-    return { plan: metadata.name, state: 'always', startAutomatically: false, estimateMs: 0, openings: [] };
+    return { plan: metadata.name, state: 'always', startAutomatically: false, openings: [] };
   }
   const schedule = scheduleOf(spec.schedule);
   const state = stateAt(schedule, nowMs);

@@ -50,8 +50,8 @@ export const errorCodes = {
   'cluster/conflict': { exit: unreachable, next: 'somebody else changed the object at the same time' },
   'cluster/forbidden': { exit: refused, next: '`pitcrew doctor` names every right that is missing' },
   'cluster/kubeconfig': {
-    exit: refused,
-    next: 'name one by --kubeconfig or KUBECONFIG; README.md says how to make it',
+    exit: usage,
+    next: 'name one by --kubeconfig or KUBECONFIG; deploy/README.md says how to make it',
   },
   'cluster/not-found': { exit: refused, next: 'is the node name in the inventory the one that Kubernetes uses?' },
   'cluster/refused': { exit: refused, next: '' },

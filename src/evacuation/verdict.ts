@@ -20,6 +20,8 @@ export type Verdict =
       /** Low numbers move first; equal ones together. */
       readonly order: number;
       readonly warnings: readonly string[];
+      /** Why it is not moved alive, where the plan would have it so. */
+      readonly notAlive?: string | undefined;
     }
   | { readonly kind: 'blocked'; readonly because: string; readonly owner: string };
 
@@ -138,7 +140,9 @@ function judgeWays(
   const warnings = pod.volumes.some((volume) => volume.kind === 'hostPath')
     ? ['it uses a hostPath volume: what lies there stays on this server']
     : [];
-  return { kind: 'moves', ways, order: rule?.order ?? 0, warnings };
+  const isPassedOver = prefer.includes('live') && !ways.includes('live');
+  const notAlive = isPassedOver ? against.find((reason) => reason.ways.includes('live'))?.because : undefined;
+  return { kind: 'moves', ways, order: rule?.order ?? 0, warnings, notAlive };
 }
 
 interface Reason {

@@ -47,19 +47,24 @@ export function previewWave(
     atOnce: usual?.atOnce ?? 0,
     fromMs: span?.fromMs,
     toMs: span && { p50: span.toMs, p95: p95.waves[index]?.span?.toMs ?? span.toMs },
-    limit: sayLimit(usual?.limit ?? p50.stuck, down),
+    limit: sayLimit(usual?.limit ?? p50.stuck, down, definition),
   };
 }
 
 /** Without the names of servers: where it is said there is little room, and the numbers say it. */
-function sayLimit(limit: TimedWave['limit'], down: ReadonlySet<string>): string {
+function sayLimit(
+  limit: TimedWave['limit'],
+  down: ReadonlySet<string>,
+  { maxUnavailable }: Pick<RunDefinition, 'maxUnavailable'>,
+): string {
   switch (limit?.kind) {
     case undefined:
       return '';
     case 'window':
       return 'the window';
     case 'parallel':
-      return `maxParallel ${limit.max}`;
+      // Where a plan does not say how many at once, it is as many as may be unavailable.
+      return limit.max === maxUnavailable ? `maxUnavailable ${limit.max}` : `maxParallel ${limit.max}`;
     case 'domain':
       return 'one failure domain at a time';
     case 'budget':
@@ -87,7 +92,7 @@ export function forecastOf(
     later: { p50: laterThan(p50), p95: laterThan(p95) },
     never: participants.length - p50.servers.length,
     stuck: p50.stuck?.kind,
-    why: p50.stuck && sayLimit(p50.stuck, down),
+    why: p50.stuck && sayLimit(p50.stuck, down, definition),
     sources: sourcesOf(participants),
   };
 }

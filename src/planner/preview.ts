@@ -32,7 +32,7 @@ export interface PodPreview {
   readonly how: string;
   /** Whom to talk to about a blocker, e.g. the budget's name; empty where nobody is known. */
   readonly owner: string;
-  /** These six only of a pod that moves. */
+  /** These seven only of a pod that moves. */
   readonly way?: MoveWay | undefined;
   readonly mover?: string | undefined;
   /** What it keeps. */
@@ -43,6 +43,8 @@ export interface PodPreview {
   readonly order?: number | undefined;
   /** The node that has room for it when its turn comes, as far as that can be told; the scheduler may choose another. */
   readonly target?: string | undefined;
+  /** Why it is not moved alive, where the plan would have it so. */
+  readonly notAlive?: string | undefined;
   readonly warnings: readonly string[];
 }
 
@@ -216,6 +218,7 @@ function previewPod(
         predictedMs: learned.movers[mover]?.p50Ms ?? choice.predictedMs,
         order: verdict.order,
         target,
+        notAlive: verdict.notAlive,
         warnings: verdict.warnings,
       };
     }

@@ -78,6 +78,15 @@ export interface Faults {
   spoil(objects: ClusterObjects, nodeOf: (server: string) => string): ClusterObjects;
 }
 
+/** All faults that this server, or `cluster`, can be asked to have. */
+export function knownFaults(server: string): { name: string; says: string }[] {
+  return Object.entries(tableOf(server)).map(([name, { says }]) => ({ name, says }));
+}
+
+function tableOf(server: string): Readonly<Record<string, { says: string }>> {
+  return server === 'cluster' ? clusterFaults : machineFaults;
+}
+
 /** @throws `run/refused` where a server or a fault is not known, naming those that are */
 export function parseFaults(asked: readonly string[], servers: readonly string[]): Faults {
   const requested = asked.map((text) => parseFault(text, servers));
@@ -111,7 +120,7 @@ export function parseFaults(asked: readonly string[], servers: readonly string[]
 function parseFault(text: string, servers: readonly string[]): RequestedFault {
   const at = text.lastIndexOf(':');
   const [server, fault] = [text.slice(0, Math.max(0, at)), text.slice(at + 1)];
-  const table: Readonly<Record<string, { says: string }>> = server === 'cluster' ? clusterFaults : machineFaults;
+  const table = tableOf(server);
   if (at <= 0)
     throw refused(`"${text}" is no fault: it is written SERVER:FAULT, e.g. ${servers[0] ?? 'SERVER'}:reboot`);
   if (server !== 'cluster' && !servers.includes(server)) {
@@ -119,8 +128,8 @@ function parseFault(text: string, servers: readonly string[]): RequestedFault {
   }
   const line = Object.hasOwn(table, fault) ? table[fault] : undefined;
   if (!line) {
-    const lines = Object.entries(table).map(([name, { says }]) => `${name} (${says})`);
-    throw refused(`there is no fault "${fault}"; there are: ${lines.join(', ')}`);
+    const names = Object.keys(table).join(', ');
+    throw refused(`there is no fault "${fault}"; there are: ${names}; \`--fail ${server}:?\` says what they do`);
   }
   return { server, fault, says: line.says };
 }

@@ -168,6 +168,26 @@ function checkEvacuation({ source, value }: Plan): Problem[] {
   return problems;
 }
 
+/** What is kept alive is asked of live moves alone. */
+function checkLiveKeeps({ source, value }: Plan): Problem[] {
+  const { evacuation } = value.spec;
+  if (evacuation === undefined) return [];
+  const isAlive = (ways: readonly string[] | undefined): boolean => (ways ?? evacuation.prefer).includes('live');
+  const warn = (at: ValuePath): Problem => {
+    const message = '"liveKeeps" says what a live move has to keep, and no "prefer" that it goes with names "live"';
+    return source.problemAtKey(at, { severity: 'warning', message, hint: 'add live to "prefer", or take it out' });
+  };
+  const at = ['spec', 'evacuation'];
+  const { rules, liveKeeps } = evacuation;
+  const isUsed = isAlive(undefined) || rules.some((rule) => rule.liveKeeps === undefined && isAlive(rule.prefer));
+  return [
+    ...(liveKeeps !== undefined && !isUsed ? [warn([...at, 'liveKeeps'])] : []),
+    ...rules.flatMap((rule, index) =>
+      rule.liveKeeps !== undefined && !isAlive(rule.prefer) ? [warn([...at, 'rules', index, 'liveKeeps'])] : [],
+    ),
+  ];
+}
+
 /** A restart would be a second move, so a plan that moves nothing alive never brings anything back. */
 function checkRebalance({ source, value }: Plan): Problem[] {
   const { rebalance, evacuation } = value.spec;
@@ -185,6 +205,7 @@ export function checkPlan(plan: Plan, surroundings: Surroundings): Problem[] {
     ...checkSchedule(plan),
     ...checkRollout(plan),
     ...checkEvacuation(plan),
+    ...checkLiveKeeps(plan),
     ...checkRebalance(plan),
   ];
 }

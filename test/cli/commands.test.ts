@@ -166,6 +166,15 @@ describe('what is shown', () => {
     expect(ended.stderr).toContain('`pitcrew start weekly-kernel --watch`');
   });
 
+  it('plan --explain of a server that the plan does not have is wrong usage, and names those that it has', async () => {
+    const ended = await withFake(['plan', 'weekly-kernel', '--explain', 'nobody', '-o', 'json'], ({ operations }) => {
+      operations.previews = [preview];
+    });
+    expect(ended).toMatchObject({ code: 2, stdout: '' });
+    expect(ended.stderr).toContain('has no server nobody');
+    expect(ended.stderr).toContain('rack1-01');
+  });
+
   it('plan --diff says what is different from the last run of that plan, and nothing where nothing is', async () => {
     const diff = (change: Partial<RunDefinition>, words: string[] = []) =>
       withFake(['plan', 'weekly-kernel', '--diff', ...words], ({ operations }) => {
@@ -214,6 +223,11 @@ describe('the token', () => {
     expect(await runHere(['servers', '--token-file', `${file}-not`], { env })).toMatchObject({ code: 3 });
     const asked = await runHere(['servers'], { env: { ...env, PITCREW_TOKEN: token } });
     expect(asked).toMatchObject({ code: 0 });
+    await writeFile(file, 'root:x:0\nsecret\n');
+    const other = await runHere(['servers', '--token-file', file], { env });
+    expect(other).toMatchObject({ code: 3 });
+    expect(other.stderr.replaceAll(/\s+/g, ' ')).toContain('mine holds no token: it is one word on one line');
+    expect(other.stderr).not.toContain('root:x');
   });
 
   it('is in no output, not even in that of an error', async () => {
@@ -255,6 +269,11 @@ describe('validate', () => {
   it('without anything to validate is wrong usage', async () => {
     expect(await runHere(['validate'], { cwd: await temporaryFolder() })).toMatchObject({ code: 2 });
     expect(await runHere(['validate', '/nowhere/at-all'])).toMatchObject({ code: 3 });
+    const folder = await temporaryFolder();
+    await writeFile(join(folder, 'plan.yaml.txt'), 'kind: MaintenancePlan');
+    const ended = await runHere(['validate', folder]);
+    expect(ended).toMatchObject({ code: 2, stdout: '' });
+    expect(ended.stderr).toContain('no document in');
   });
 });
 

@@ -101,12 +101,19 @@ describe('pitcrew rehearse', () => {
 
   it.each([
     [['--fail', 'rack7-01:reboot'], 4, 'the plan has no server rack7-01'],
-    [['--fail', 'rack1-01:?'], 4, 'boot-slow (it takes four times as long to boot)'],
     [['--svg', '/nonexistent/run.svg'], 2, 'cannot write /nonexistent/run.svg: ENOENT'],
   ])('with a snapshot refuses %s', async (options, exit, message) => {
     const { code, stderr } = await runHere(['rehearse', ...given, ...options]);
     expect(code).toBe(exit);
     expect(stderr.replaceAll(/\s+/g, ' ')).toContain(message);
+  });
+
+  it('lists the faults of a server, and those of the cluster, in place of a run', async () => {
+    const ofServer = await runHere(['rehearse', ...given, '--fail', 'rack1-01:?']);
+    expect(ofServer.code).toBe(0);
+    expect(ofServer.stdout).toContain('\n boot-slow     it takes four times as long to boot\n');
+    const ofCluster = await runHere(['rehearse', ...given, '--fail', 'cluster:?', '-o', 'json']);
+    expect((JSON.parse(ofCluster.stdout) as { name: string }[]).map(({ name }) => name)).toContain('flaky');
   });
 
   it('is a process that ends by itself', async () => {

@@ -217,6 +217,17 @@ describe('the other pages', () => {
     expect(renderExplanation(preview, 'nobody', view)).toBe('the plan weekly-kernel has no server nobody');
   });
 
+  it('plan: why pods that would go alive do not, the two most frequent reasons', () => {
+    const because = ['a', 'b', 'b', 'c', 'b', 'a', 'd'];
+    const pods = preview.pods
+      .filter(({ verdict }) => verdict === 'moves')
+      .slice(0, because.length)
+      .map((one, index) => ({ ...one, notAlive: because[index] }));
+    expect(renderPlan({ ...preview, pods }, view)).toContain(
+      '\n not alive            b 3 · a 2 · 2 other reasons (--explain SERVER)\n',
+    );
+  });
+
   it('plan: what does not fit its window is said in the third line, and no time without how sure it is', () => {
     const { forecast } = preview;
     const third = (change: Partial<typeof forecast>): string =>

@@ -103,6 +103,19 @@ describe('the forecast', () => {
     expect(definition.servers[0]?.takes).toEqual({ ...total, group: 'kernel' });
   });
 
+  it('says why a pod is not moved alive where the plan would have it so, and nothing where it would not', () => {
+    const notAlive = (prefer: string[]) =>
+      preview({ spec: { evacuation: { prefer } }, pods: [pod()] }).pods[0]?.notAlive;
+    expect(notAlive(['live', 'surge'])).toBe('no live mover is installed');
+    expect(notAlive(['surge', 'evict'])).toBeUndefined();
+  });
+
+  it('names as the limit what stands in the plan', () => {
+    const limits = (rollout: Record<string, unknown>) => preview({ spec: { rollout } }).waves.map(({ limit }) => limit);
+    expect(limits({ maxUnavailable: 2 })).toEqual(['maxUnavailable 2']);
+    expect(limits({ maxUnavailable: 2, maxParallel: 1 })).toEqual(['maxParallel 1']);
+  });
+
   it('keeps servers apart whose pods would find no room together', () => {
     const nodes = names.map((name) => fleetNode(name, { memoryGib: 10 }));
     const pods = names.map((node) =>

@@ -119,7 +119,7 @@ describe('a rehearsal', () => {
 
   it.each([
     ['rack9-09:reboot', 'the plan has no server rack9-09; there are: rack1-01'],
-    ['rack1-01:explode', 'there is no fault "explode"; there are: bmc (its BMC does not answer)'],
+    ['rack1-01:explode', 'there is no fault "explode"; there are: bmc, bmc-lies, '],
     ['cluster:reboot', 'there is no fault "reboot"; there are: flaky'],
     ['reboot', '"reboot" is no fault: it is written SERVER:FAULT, e.g. rack1-01:reboot'],
   ])('refuses the fault %s, and names what there is', async (fault, message) => {

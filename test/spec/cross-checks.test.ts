@@ -218,6 +218,29 @@ describe('evacuation rules say something about some pods', () => {
   });
 });
 
+describe('liveKeeps where nothing goes alive', () => {
+  const warned =
+    'warning: "liveKeeps" says what a live move has to keep, and no "prefer" that it goes with names "live"; add live to "prefer", or take it out';
+  const ofRule = (prefer: string): string =>
+    `  evacuation: { prefer: [ evict ], rules: [ { match: { namespaces: [ a ] }, ${prefer}liveKeeps: memory } ] }\n`;
+
+  test('is warned of, beside "prefer" and in a rule', () => {
+    expect(problemsIn({ plan: `${plan}  evacuation: { prefer: [ evict ], liveKeeps: memory }\n` })).toEqual([
+      `plan.yaml:7:36  ${warned}`,
+    ]);
+    expect(problemsIn({ plan: plan + ofRule('') })).toEqual([`plan.yaml:7:77  ${warned}`]);
+  });
+
+  test('is none where something that it goes for may move alive', () => {
+    const rules = 'rules: [ { match: { namespaces: [ a ] }, prefer: [ live ] } ]';
+    expect(problemsIn({ plan: `${plan}  evacuation: { liveKeeps: memory }\n` })).toEqual([]);
+    expect(problemsIn({ plan: `${plan}  evacuation: { prefer: [ evict ], liveKeeps: memory, ${rules} }\n` })).toEqual(
+      [],
+    );
+    expect(problemsIn({ plan: plan + ofRule('prefer: [ live ], ') })).toEqual([]);
+  });
+});
+
 describe('a rebalancing that could never move anything', () => {
   const returning = '  rebalance: { policy: return }\n';
   const neverAlive = '  evacuation: { prefer: [ surge, evict ] }\n';

@@ -6,6 +6,7 @@ import { MaintenanceError } from '../../errors/maintenance-error.ts';
 import { diffPlans, type PlanDiff } from '../../planner/plan-diff.ts';
 import type { PlanPreview } from '../../planner/preview.ts';
 import { checkOffline, documentsOption, readOffline, snapshotOption, type OfflineOptions } from '../offline.ts';
+import { UsageError } from '../io.ts';
 import type { Run } from '../session.ts';
 import { renderExplanation } from '../render/explanation.ts';
 import { renderPlan } from '../render/plan.ts';
@@ -37,6 +38,7 @@ export function addPlan(program: Command, run: Run): void {
           await session.print(diff, () => renderPlanDiff(diff, session.view()));
           return ExitCode.done;
         }
+        if (explain !== undefined) mustHave(preview, explain);
         await session.print(preview, () =>
           explain === undefined
             ? renderPlan(preview, session.view())
@@ -48,6 +50,15 @@ export function addPlan(program: Command, run: Run): void {
         return ExitCode.done;
       }),
     );
+}
+
+/** @throws UsageError naming the servers that there are */
+function mustHave({ definition, servers }: PlanPreview, name: string): void {
+  if (servers.some((server) => server.name === name)) return;
+  const names = servers.map((server) => server.name);
+  const shown = names.slice(0, 12).join(', ');
+  const more = names.length > 12 ? ` and ${names.length - 12} more` : '';
+  throw new UsageError(`the plan ${definition.plan} has no server ${name}`, `there are: ${shown}${more}`);
 }
 
 /** @throws `api/not-found` where the plan has never run. */

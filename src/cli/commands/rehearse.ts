@@ -11,7 +11,7 @@ import type { RehearsalProgress } from '../../rehearsal/rehearse.ts';
 import type { RunDefinition } from '../../workflow/definition.ts';
 import { UsageError } from '../io.ts';
 import { checkOffline, documentsOption, readOffline, snapshotOption, type OfflineOptions } from '../offline.ts';
-import { clockSeconds, day } from '../render/text.ts';
+import { clockSeconds, day, pad, wrapSegments } from '../render/text.ts';
 import type { Run, Session } from '../session.ts';
 import { sayNext } from './requested.ts';
 
@@ -45,6 +45,8 @@ export function addRehearse(program: Command, run: Run): void {
 
 async function rehearsePlan(session: Session, plan: string, options: Options): Promise<ExitCode> {
   checkOffline(options);
+  const asksFor = options.fail.find((fault) => fault.endsWith(':?'));
+  if (asksFor !== undefined) return listFaults(session, asksFor.slice(0, -':?'.length));
   const { io } = session;
   const askedMs = options.at === undefined ? undefined : momentOf(options.at, io.timeZone);
   const { definition, snapshot } = await read(session, plan, options, askedMs ?? io.nowMs());
@@ -70,6 +72,17 @@ async function rehearsePlan(session: Session, plan: string, options: Options): P
   if (session.format === 'text')
     sayNext(session, rehearsal.outcome === 'done' ? [`start ${plan} --watch`] : [`plan ${plan}`]);
   return rehearsal.outcome === 'done' ? ExitCode.done : ExitCode.runFailed;
+}
+
+async function listFaults(session: Session, server: string): Promise<ExitCode> {
+  const { knownFaults } = await import('../../rehearsal/faults.ts');
+  const faults = knownFaults(server);
+  const nameWidth = Math.max(...faults.map(({ name }) => name.length));
+  const { width } = session.view();
+  await session.print(faults, () =>
+    faults.flatMap(({ name, says }) => wrapSegments([says], ` ${pad(name, nameWidth)}  `, width)).join('\n'),
+  );
+  return ExitCode.done;
 }
 
 async function read(

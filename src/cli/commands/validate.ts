@@ -28,6 +28,10 @@ async function validate(session: Session, given: readonly string[]): Promise<Exi
     import('../render-problems.ts'),
   ]);
   const { problems, documentCount } = await readAndParse(paths);
+  // A folder mistyped, or a file by another name than .yaml and .yml, must not pass for a check.
+  if (documentCount === 0 && problems.length === 0) {
+    throw new UsageError(`no document in ${paths.join(', ')}`, 'documents are files that end in .yaml or .yml');
+  }
   const { color } = session.view();
   await session.print({ problems, documentCount }, () => renderProblems(problems, { color, documentCount }).trimEnd());
   return problems.some(({ severity }) => severity === 'error') ? ExitCode.invalidDocument : ExitCode.done;

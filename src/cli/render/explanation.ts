@@ -54,13 +54,14 @@ function headOf({ wave, leftOut, fromMs, toMs, takes }: ServerPreview, preview: 
   return [`wave ${wave + 1}`, times, `takes ${shortLength(takes.p50Ms)}, ${source}`];
 }
 
-function segmentsOf({ how, owner, target, predictedMs, order, warnings }: PodPreview): string[] {
+function segmentsOf({ how, owner, target, predictedMs, order, notAlive, warnings }: PodPreview): string[] {
   return [
     clean(how),
     target === undefined ? '' : `to ${clean(target)}`,
     predictedMs === undefined ? '' : `about ${shortLength(predictedMs)}`,
     order === undefined || order === 0 ? '' : `order ${order}`,
     owner === '' ? '' : `ask ${clean(owner)}`,
+    notAlive === undefined ? '' : `not alive: ${clean(notAlive)}`,
     ...warnings.map(clean),
   ];
 }

@@ -40,6 +40,10 @@ function podLines(pods: readonly PodPreview[], view: View): string[] {
     of('waits').length > 0 ? `${count(of('waits').length)} waited for` : '',
     of('blocked').length > 0 ? `${count(of('blocked').length)} blocked` : '',
   ];
+  const passedOver = tally(
+    moving.filter(({ notAlive }) => notAlive !== undefined),
+    ({ notAlive }) => notAlive ?? '',
+  );
   const width = Math.max(5, count(moving.length).length);
   const line = (title: string, number: string, segments: readonly string[]): string[] =>
     segments.length === 0 ? [] : wrapSegments(segments, ` ${pad(title, 12)}  ${pad(number, width)}  `, view.width);
@@ -50,6 +54,7 @@ function podLines(pods: readonly PodPreview[], view: View): string[] {
       '',
       tally(moving, ({ promise }) => promise ?? ''),
     ),
+    ...line('not alive', '', topTwo(passedOver)),
     ...line('other pods', '', others),
   ];
 }
@@ -63,6 +68,12 @@ function rebalanceLine({ rebalance }: RunDefinition, view: View): string[] {
 
 function sayWay({ way, mover }: PodPreview): string {
   return way === 'live' ? `alive by ${mover}` : way === 'surge' ? 'surge' : 'restart';
+}
+
+/** There are as many reasons as ways to write a pod; `--explain` has them all. */
+function topTwo(reasons: readonly string[]): string[] {
+  const more = reasons.length - 2;
+  return [...reasons.slice(0, 2), ...(more > 0 ? [`${plural(more, 'other reason')} (--explain SERVER)`] : [])];
 }
 
 /** What is said of the pods and of how many, the most frequent first. */

@@ -12,7 +12,7 @@ export function renderWindows(plans: readonly PlanWindows[], view: View): string
 
 function renderPlan(plan: PlanWindows, view: View): string[] {
   const segments = [plan.plan, plan.startAutomatically ? 'starts by itself' : 'started by `pitcrew start`'];
-  if (plan.state !== 'always') segments.push(`a server is estimated at ${length(plan.estimateMs)}`);
+  if (plan.estimateMs !== undefined) segments.push(`a server is estimated at ${length(plan.estimateMs)}`);
   const [first = '', ...rest] = wrapSegments(segments.map(clean), '', view.width);
   const head = [paint(first, 'bold', view.color), ...rest, ...wrapSegments([sayNow(plan, view)], '', view.width)];
   return plan.openings.length === 0 ? head : [...head, '', ...openingTable(plan, view)];
