@@ -30,23 +30,27 @@ export class SortedViews<View> {
     return this.#keys[at] === key ? this.#views[at] : undefined;
   }
 
-  set(key: string, view: View): void {
+  /** Returns what was there before. */
+  set(key: string, view: View): View | undefined {
     const at = this.#placeOf(key);
     this.#snapshot = undefined;
     if (this.#keys[at] === key) {
+      const before = this.#views[at];
       this.#views[at] = view;
-      return;
+      return before;
     }
     this.#keys.splice(at, 0, key);
     this.#views.splice(at, 0, view);
+    return undefined;
   }
 
-  delete(key: string): void {
+  /** Returns what was there. */
+  delete(key: string): View | undefined {
     const at = this.#placeOf(key);
-    if (this.#keys[at] !== key) return;
-    this.#keys.splice(at, 1);
-    this.#views.splice(at, 1);
+    if (this.#keys[at] !== key) return undefined;
     this.#snapshot = undefined;
+    this.#keys.splice(at, 1);
+    return this.#views.splice(at, 1)[0];
   }
 
   /** Where the key is, or would have to be. */

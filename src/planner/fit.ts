@@ -11,7 +11,7 @@ import type { ClusterView } from '../cluster/view.ts';
 import { FitClasses, type PodClass } from './fit-classes.ts';
 import { explainNowhere, hindrance } from './fit-filters.ts';
 import { FitNodes } from './fit-nodes.ts';
-import { byWeight, needsPlace, sizeOf, type Piece } from './fit-pieces.ts';
+import { byWeight, differences, needsPlace, sizeOf, type Piece } from './fit-pieces.ts';
 
 export interface Move {
   readonly pod: PodView;
@@ -58,7 +58,6 @@ export class Fit {
   #byUid: ReadonlyMap<string, Piece> | undefined;
   /** Where the next search begins, so that not every pod is tried on the first nodes first. */
   #next = 0;
-  #looks = 0;
 
   constructor({ view, leaves, later }: FitInput) {
     this.nodes = new FitNodes(view.nodes);
@@ -158,28 +157,24 @@ export class Fit {
 
   #add(pod: PodView): void {
     const one = this.#classes.classOf(pod);
-    const piece: Piece = { pod, size: sizeOf(pod), one, at: -1, leaves: undefined, seen: this.#looks };
+    const piece: Piece = { pod, size: sizeOf(pod), one, at: -1, leaves: undefined };
     this.#pieces.set(pod, piece);
     this.#put(piece, this.nodes.indexOf(pod.node));
   }
 
   /** Views are values: one that is there again is the same pod, just as it was. */
   #followPods(pods: readonly PodView[]): boolean {
-    this.#looks += 1;
-    const fresh: PodView[] = [];
-    for (const pod of pods) {
-      const known = this.#pieces.get(pod);
-      if (known) known.seen = this.#looks;
-      else if (needsPlace(pod)) fresh.push(pod);
-    }
-    for (const piece of this.#pieces.values()) {
-      if (piece.seen === this.#looks) continue;
+    const { gone, fresh } = differences(this.#view.pods, pods);
+    for (const pod of gone) {
+      const piece = this.#pieces.get(pod);
+      if (!piece) continue;
       this.#put(piece, -1);
-      this.#pieces.delete(piece.pod);
-      if (!this.#classes.dismiss(piece.pod)) return false;
+      this.#pieces.delete(pod);
+      if (!this.#classes.dismiss(pod)) return false;
     }
-    if (!fresh.every((pod) => this.#classes.admit(pod))) return false;
-    for (const pod of fresh) this.#add(pod);
+    const placed = [...fresh].filter(needsPlace);
+    if (!placed.every((pod) => this.#classes.admit(pod))) return false;
+    for (const pod of placed) this.#add(pod);
     return true;
   }
 

@@ -35,10 +35,8 @@ export class KindViews<View> {
   get all(): readonly View[] {
     const { parse, onView } = this.#input;
     for (const [key, object] of this.#changed) {
-      const before = this.#views.get(key);
       const now = object && parse(object);
-      if (now === undefined) this.#views.delete(key);
-      else this.#views.set(key, now);
+      const before = now === undefined ? this.#views.delete(key) : this.#views.set(key, now);
       onView?.(before, now);
     }
     this.#changed.clear();

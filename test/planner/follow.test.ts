@@ -5,6 +5,7 @@ import type { PodView } from '../../src/cluster/pod.ts';
 import type { ClaimView } from '../../src/cluster/storage.ts';
 import type { ClusterView } from '../../src/cluster/view.ts';
 import { Capacity, type CapacityInput } from '../../src/planner/capacity.ts';
+import { differences } from '../../src/planner/fit-pieces.ts';
 import { defaultEvacuation } from '../../src/spec/plan.ts';
 import { apartFrom, fleetNode, fleetPod, fleetView, spreadOver, togetherWith } from './fleet.ts';
 
@@ -108,6 +109,32 @@ function askAll(capacity: Capacity): unknown {
     moves: [...capacity.moves].map(([server, moves]) => [server, moves.map(({ pod, to }) => [pod.name, to])]),
   };
 }
+
+describe('the differences of two lists', () => {
+  it('are what only one of them has, whatever the order', () => {
+    const things = Array.from({ length: 30 }, (_, id) => ({ id }));
+    const some = fc.uniqueArray(fc.nat(29));
+    const few = fc.array(fc.record({ at: fc.nat(40), id: fc.option(fc.nat(29)) }), { maxLength: 5 });
+    // Any two lists, and a list with its like after a few changes.
+    const pairs = fc.oneof(
+      fc.tuple(some, some),
+      fc.tuple(some, few).map(([ids, changes]): [number[], number[]] => {
+        const now = [...ids];
+        for (const { at, id } of changes) now.splice(at, id === null ? 1 : 0, ...(id === null ? [] : [id]));
+        return [ids, [...new Set(now)]];
+      }),
+    );
+    fc.assert(
+      fc.property(pairs, ([one, other]) => {
+        const [before, now] = [one, other].map((ids) => ids.flatMap((id) => things[id] ?? []));
+        const { gone, fresh } = differences(before ?? [], now ?? []);
+        expect(gone).toEqual(new Set(before?.filter((thing) => !now?.includes(thing))));
+        expect(fresh).toEqual(new Set(now?.filter((thing) => !before?.includes(thing))));
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
 
 describe('a model of room that follows the cluster', () => {
   it('says at every look what one would say that was made of it', () => {
