@@ -1,11 +1,12 @@
 /**
  * `npm run bench:plan`: how close plans come to the shortest time there could be, and what making them costs. Each fleet
- * in a process of its own, so that its memory can be told.
+ * in a process of its own, so that its memory can be told. Then what a rehearsal takes.
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { largeFleet, mixedFleet, spareFleet, tightFleet, type Fleet } from './plan-fleets.ts';
 import { batchTurns, leastTurns, previewOf, turnMs, turnsOf } from './plan-policies.ts';
+import { measureRehearsal } from './rehearsal.ts';
 
 const fleets: Readonly<Record<string, () => Fleet>> = {
   spare: spareFleet,
@@ -69,10 +70,19 @@ function row({ title, servers, pods, least, planned, batches, ...cost }: Measure
   return `| ${cells.join(' | ')} |`;
 }
 
+async function sayRehearsal(): Promise<void> {
+  const { servers, pods, podsMoved, wallSeconds } = await measureRehearsal(3);
+  const times = wallSeconds.map((seconds) => `${seconds.toFixed(1)} s`).join(', ');
+  const fleet = `${servers} servers, ${pods.toLocaleString('en')} pods, ${podsMoved.toLocaleString('en')} of them moved`;
+  process.stdout.write(`rehearsed, the whole command: ${fleet}: ${times}\n`);
+}
+
 const [only] = process.argv.slice(2);
 const chosen = only === undefined ? undefined : fleets[only];
-if (chosen) process.stdout.write(`${JSON.stringify(measure(chosen))}\n`);
-else if (only !== undefined) throw new Error(`no fleet ${only}; there are: ${Object.keys(fleets).join(', ')}`);
+if (only === 'rehearsal') await sayRehearsal();
+else if (chosen) process.stdout.write(`${JSON.stringify(measure(chosen))}\n`);
+else if (only !== undefined)
+  throw new Error(`no fleet ${only}; there are: ${Object.keys(fleets).join(', ')}, rehearsal`);
 else {
   const titles = [
     'fleet',
@@ -96,4 +106,5 @@ else {
     const { stdout } = await promisify(execFile)(process.execPath, [import.meta.filename, name]);
     process.stdout.write(`${row(JSON.parse(stdout) as Measured)}\n`);
   }
+  await sayRehearsal();
 }
