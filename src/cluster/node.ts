@@ -7,6 +7,8 @@ export const ownerAnnotation = 'pitcrew.dev/cordoned-by';
 export const reasonAnnotation = 'pitcrew.dev/cordon-reason';
 /** Key of the `PreferNoSchedule` taint on nodes that a run has yet to come to; its value is the run. */
 export const pendingTaint = 'pitcrew.dev/maintenance-pending';
+/** Of a second one beside it on those that keep their room for large pods: a scheduler counts how many there are. */
+export const keepRoomTaint = 'pitcrew.dev/keep-room';
 
 /** Who cordoned a node. `unknown` is somebody who left no name: it is respected like any other. */
 export type Cordon =

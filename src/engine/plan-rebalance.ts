@@ -50,7 +50,7 @@ export async function planNext(
     }
     return undefined;
   };
-  const fit = new Fit({ view, leaves: () => false, later: new Set() });
+  const fit = new Fit({ view, leaves: () => false, pending: new Map() });
   const { moves } = planRebalance({
     view,
     servers: serverNodes(run),

@@ -72,7 +72,11 @@ export class Rooms {
       return known;
     }
     const { servers, evacuation } = definition;
-    const model = { definition, capacity: new Capacity({ view, servers, ended, evacuation }), looks: 1 };
+    const model = {
+      definition,
+      capacity: new Capacity({ view, servers, ended, evacuation }),
+      looks: 1,
+    };
     this.#models.set(definition.runId, model);
     this.made += 1;
     return model;

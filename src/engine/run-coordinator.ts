@@ -103,14 +103,14 @@ export class RunCoordinator {
   async #markPending(changes: readonly PendingChange[], run: RunState, signal: AbortSignal): Promise<void> {
     const { cluster, logger } = this.#world;
     const { runId } = run.definition;
-    for (const { node, pending } of changes) {
+    for (const { node, mark } of changes) {
       try {
         // The condition first: the taint is what tells the next look that nothing is left to do here.
-        await cluster.setConditions(node, [plannedCondition(runId, pending)], signal);
-        await cluster.setPending(node, runId, pending, signal);
+        await cluster.setConditions(node, [plannedCondition(runId, mark !== undefined)], signal);
+        await cluster.setPending(node, runId, mark, signal);
       } catch (error) {
         if (!(error instanceof MaintenanceError) || error.disposition !== 'halt') throw error;
-        logger.warn({ run: runId, node, pending, code: error.code }, 'mark for later maintenance refused');
+        logger.warn({ run: runId, node, mark, code: error.code }, 'mark for later maintenance refused');
       }
     }
   }

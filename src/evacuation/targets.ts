@@ -4,7 +4,7 @@
  * Requests, taints and node affinity are reckoned with here; what else keeps a pod from a node (CPU, kernel, volumes) its mover knows.
  */
 import type { NodeView } from '../cluster/node.ts';
-import { pendingTaint } from '../cluster/node.ts';
+import { isPendingTaint } from '../cluster/pending.ts';
 import type { PodView } from '../cluster/pod.ts';
 import { isWantedNode } from '../cluster/placement.ts';
 import { isTolerated } from '../cluster/scheduling.ts';
@@ -18,23 +18,23 @@ interface Places {
 export type Arriving = ReadonlyMap<string, readonly PodView[]>;
 
 /**
- * Nodes that have to be rebooted later in a run come last, because a pod that went there would have to move again; then
- * the ones with the least share of memory taken, and equal ones by name.
+ * Nodes that have to be rebooted later in a run come last, because a pod that went there would have to move again, and of
+ * those the ones that keep their room for large pods; then the ones with the least share of memory taken, and equal ones by name.
  */
 export function rankTargets(pod: PodView, view: Places, arriving: Arriving): NodeView[] {
   const onNode = Map.groupBy(view.pods, (other) => other.node);
   const ranked = view.nodes.flatMap((node) => {
     const present = [...(onNode.get(node.name) ?? []), ...(arriving.get(node.name) ?? [])];
     const taken = takenShare(pod, node, present);
-    return taken !== undefined && isOpenTo(pod, node) ? [{ node, taken, isLater: isLater(node) }] : [];
+    return taken !== undefined && isOpenTo(pod, node) ? [{ node, taken, marks: marksOn(node) }] : [];
   });
   return ranked
-    .sort((a, b) => Number(a.isLater) - Number(b.isLater) || a.taken - b.taken || (a.node.name < b.node.name ? -1 : 1))
+    .sort((a, b) => a.marks - b.marks || a.taken - b.taken || (a.node.name < b.node.name ? -1 : 1))
     .map(({ node }) => node);
 }
 
-function isLater(node: NodeView): boolean {
-  return node.taints.some((taint) => taint.key === pendingTaint);
+function marksOn({ taints }: NodeView): number {
+  return taints.filter(isPendingTaint).length;
 }
 
 function isOpenTo(pod: PodView, node: NodeView): boolean {

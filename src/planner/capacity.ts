@@ -6,16 +6,18 @@
  * that a server that is no longer out is empty and welcome.
  */
 import { ControlPlane } from '../cluster/control-plane.ts';
+import { pendingMarkOf, type PendingMark } from '../cluster/pending.ts';
 import type { ClusterView } from '../cluster/view.ts';
 import { judgePod } from '../evacuation/verdict.ts';
 import type { EvacuationPolicy } from '../spec/plan.ts';
 import type { Refuses } from '../workflow/admission.ts';
+import type { RunServer } from '../workflow/definition.ts';
 import { Fit, type Mark, type Move } from './fit.ts';
 
 export interface CapacityInput {
   readonly view: ClusterView;
   /** All of the run. */
-  readonly servers: readonly { readonly name: string; readonly node: string }[];
+  readonly servers: readonly Pick<RunServer, 'name' | 'node' | 'keepsRoom'>[];
   /** Those that the run will not come to any more. */
   readonly ended: ReadonlySet<string>;
   readonly evacuation: EvacuationPolicy;
@@ -46,7 +48,7 @@ export class Capacity {
       view,
       // A pod that may not be moved at all holds its server up by itself; it needs no place elsewhere.
       leaves: (pod) => judgePod(pod, [], evacuation).kind === 'moves',
-      later: this.#laterThan(ended),
+      pending: this.#pendingWithout(ended),
     });
     this.#begin = this.#reserveBegun(view);
   }
@@ -58,7 +60,7 @@ export class Capacity {
       return true;
     }
     this.#seen = { view, ended };
-    if (!this.#fit.follow({ view, later: this.#laterThan(ended) })) return false;
+    if (!this.#fit.follow({ view, pending: this.#pendingWithout(ended) })) return false;
     this.#controlPlane = new ControlPlane(view);
     this.#out.clear();
     this.#stuck.clear();
@@ -134,8 +136,10 @@ export class Capacity {
     }
   }
 
-  #laterThan(ended: ReadonlySet<string>): Set<string> {
-    return new Set(this.#servers.filter(({ name }) => !ended.has(name)).map(({ node }) => node));
+  /** By node. */
+  #pendingWithout(ended: ReadonlySet<string>): Map<string, PendingMark> {
+    const waiting = this.#servers.filter(({ name }) => !ended.has(name));
+    return new Map(waiting.map((server) => [server.node, pendingMarkOf(server)]));
   }
 
   /** Being emptied now, by whichever run: what is still there is going to need room. */

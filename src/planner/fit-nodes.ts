@@ -4,6 +4,7 @@
  * It keeps numbers and decides nothing. Nodes are known by their place in the order of their names.
  */
 import type { NodeView } from '../cluster/node.ts';
+import { isPendingTaint, pendingKeys, type PendingMark } from '../cluster/pending.ts';
 import type { Taint } from '../cluster/scheduling.ts';
 
 /** The domain of each node under one label; `-1` where a node does not have the label. */
@@ -52,6 +53,9 @@ export function isWall({ key, effect }: Taint): boolean {
   return effect !== 'PreferNoSchedule' && !passingTaints.has(key);
 }
 
+/** More make no difference any more. */
+const dislikeMax = 3;
+
 export class FitNodes {
   #views: readonly NodeView[];
   readonly cpuFree: Float64Array;
@@ -62,11 +66,10 @@ export class FitNodes {
   readonly memoryShare: Float64Array;
   /** 1: takes pods now. */
   readonly open: Uint8Array;
-  /** 1: takes pods only where nothing else is left, because it will be emptied itself or is marked as unwelcome. */
-  readonly later: Uint8Array;
-  /** Open nodes: those that are welcome, and those that come second. */
-  readonly welcome = new NodeSet();
-  readonly second = new NodeSet();
+  /** 0: welcome; the higher, the more only where nothing else is left: it will be emptied itself, or is marked. */
+  readonly dislike: Uint8Array;
+  /** Open nodes by how much they are disliked. */
+  readonly byDislike: readonly NodeSet[] = Array.from({ length: dislikeMax + 1 }, () => new NodeSet());
   readonly #byName: ReadonlyMap<string, number>;
   readonly #othersFree = new Map<string, Float64Array>();
   readonly #topologies = new Map<string, Topology>();
@@ -82,7 +85,7 @@ export class FitNodes {
     this.cpuShare = Float64Array.from(this.cpuFree, (all) => 1 / Math.max(1, all));
     this.memoryShare = Float64Array.from(this.memoryFree, (all) => 1 / Math.max(1, all));
     this.open = new Uint8Array(this.views.length);
-    this.later = new Uint8Array(this.views.length);
+    this.dislike = new Uint8Array(this.views.length);
     this.each = { key: '', domainOf: Int32Array.from(this.views, (_, index) => index), domains: this.views.length };
   }
 
@@ -103,25 +106,21 @@ export class FitNodes {
   }
 
   /** Each in the state that its view says. Returns whether it changed which ones are open. */
-  begin(later: ReadonlySet<string>): boolean {
+  begin(pending: ReadonlyMap<string, PendingMark>): boolean {
     let isChanged = false;
     for (const [index, { name, ready, cordon, taints }] of this.#views.entries()) {
       const open = ready && cordon.kind === 'none' ? 1 : 0;
-      const isLater = later.has(name) || taints.some(({ effect }) => effect === 'PreferNoSchedule');
       isChanged ||= this.open[index] !== open;
-      this.setState(index, open, isLater ? 1 : 0);
+      this.setState(index, open, dislikeOf(taints, pending.get(name)));
     }
     return isChanged;
   }
 
-  setState(node: number, open: number, later: number): void {
+  setState(node: number, open: number, dislike: number): void {
+    this.byDislike[this.dislike[node] ?? 0]?.delete(node);
     this.open[node] = open;
-    this.later[node] = later;
-    const kept = later === 1 ? this.second : this.welcome;
-    for (const set of [this.welcome, this.second]) {
-      if (set !== kept || open === 0) set.delete(node);
-    }
-    if (open === 1) kept.add(node);
+    this.dislike[node] = dislike;
+    if (open === 1) this.byDislike[dislike]?.add(node);
   }
 
   /** `-1` for a node that is unknown, and for no node. */
@@ -158,6 +157,16 @@ export class FitNodes {
     this.#topologies.set(key, made);
     return made;
   }
+}
+
+/**
+ * Schedulers count the taints that they had better avoid. Those of the run itself count as if they stood there already, for
+ * they will when it matters.
+ */
+function dislikeOf(taints: readonly Taint[], mark: PendingMark | undefined): number {
+  const soft = taints.filter(({ effect }) => effect === 'PreferNoSchedule');
+  const others = mark === undefined ? soft : soft.filter((taint) => !isPendingTaint(taint));
+  return Math.min(dislikeMax, others.length + pendingKeys(mark).length);
 }
 
 function sorted(nodes: readonly NodeView[]): NodeView[] {

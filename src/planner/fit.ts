@@ -7,6 +7,7 @@
  * scheduler would find is no promise.
  */
 import type { PodView } from '../cluster/pod.ts';
+import type { PendingMark } from '../cluster/pending.ts';
 import type { ClusterView } from '../cluster/view.ts';
 import { FitClasses, type PodClass } from './fit-classes.ts';
 import { explainNowhere, hindrance } from './fit-filters.ts';
@@ -29,8 +30,8 @@ export interface FitInput {
   readonly view: Omit<ClusterView, 'budgets'>;
   /** Whether a pod has to go when its node is emptied. */
   readonly leaves: (pod: PodView) => boolean;
-  /** Names of nodes that will be emptied themselves: pods go there only where nothing else is left. */
-  readonly later: ReadonlySet<string>;
+  /** Nodes that will be emptied themselves, by name: pods go there only where nothing else is left. */
+  readonly pending: ReadonlyMap<string, PendingMark>;
 }
 
 /** The scheduler, too, looks at no more than some nodes of a big cluster before it takes the best of them. */
@@ -39,7 +40,7 @@ const feasibleMax = 16;
 /** What a step back has to know: a pod that was moved, or a node whose state was changed. */
 type Done =
   | { readonly kind: 'moved'; readonly piece: Piece; readonly from: number }
-  | { readonly kind: 'state'; readonly node: number; readonly open: number; readonly later: number };
+  | { readonly kind: 'state'; readonly node: number; readonly open: number; readonly dislike: number };
 
 export interface Mark {
   readonly done: number;
@@ -59,7 +60,7 @@ export class Fit {
   /** Where the next search begins, so that not every pod is tried on the first nodes first. */
   #next = 0;
 
-  constructor({ view, leaves, later }: FitInput) {
+  constructor({ view, leaves, pending }: FitInput) {
     this.nodes = new FitNodes(view.nodes);
     this.#leaves = leaves;
     this.#view = view;
@@ -67,7 +68,7 @@ export class Fit {
     this.#classes = new FitClasses(this.nodes, { ...view, pods });
     this.#on = Array.from({ length: this.nodes.count }, () => new Set());
     for (const pod of pods) this.#add(pod);
-    this.#begin(later);
+    this.#begin(pending);
   }
 
   /**
@@ -75,7 +76,7 @@ export class Fit {
    * forgotten. `false`: they differ in more than pods and the state of nodes, or in pods of a new kind. The model is of no
    * use any more then, and another one has to be made.
    */
-  follow({ view, later }: Pick<FitInput, 'view' | 'later'>): boolean {
+  follow({ view, pending }: Pick<FitInput, 'view' | 'pending'>): boolean {
     const before = this.#view;
     const isSameGround =
       view.claims === before.claims && view.volumes === before.volumes && view.namespaces === before.namespaces;
@@ -83,7 +84,7 @@ export class Fit {
     if (!isSameGround || !this.nodes.follow(view.nodes) || !this.#followPods(view.pods)) return false;
     this.#view = view;
     this.#byUid = undefined;
-    this.#begin(later);
+    this.#begin(pending);
     return true;
   }
 
@@ -142,7 +143,7 @@ export class Fit {
     const moves: Move[] = [];
     let stuck: string | undefined;
     if (node < 0) return { moves, stuck };
-    this.#setState(node, 0, this.nodes.later[node] ?? 0);
+    this.#setState(node, 0, this.nodes.dislike[node] ?? 0);
     const leaving = [...(this.#on[node] ?? [])].filter((piece) => this.#hasToLeave(piece)).sort(byWeight);
     // All are taken off before the first is placed: it must not be kept from its place by those that go with it.
     for (const piece of leaving) this.#move(piece, -1);
@@ -179,9 +180,9 @@ export class Fit {
   }
 
   /** Everything that is bound has its place by now. Those that wait for one take what there is, before anything is moved. */
-  #begin(later: ReadonlySet<string>): void {
+  #begin(pending: ReadonlyMap<string, PendingMark>): void {
     this.#next = 0;
-    if (this.nodes.begin(later)) this.#classes.noteStates();
+    if (this.nodes.begin(pending)) this.#classes.noteStates();
     const waiting = this.#view.pods.flatMap((pod) => (pod.node === '' ? (this.#pieces.get(pod) ?? []) : []));
     for (const piece of waiting.sort(byWeight)) this.#place(piece);
   }
@@ -200,8 +201,11 @@ export class Fit {
 
   /** The emptiest of those found, welcome ones before others. */
   #choose(one: PodClass): number {
-    const welcome = this.#chooseFrom(one, this.nodes.welcome.members);
-    return welcome >= 0 ? welcome : this.#chooseFrom(one, this.nodes.second.members);
+    for (const { members } of this.nodes.byDislike) {
+      const found = this.#chooseFrom(one, members);
+      if (found >= 0) return found;
+    }
+    return -1;
   }
 
   #chooseFrom(one: PodClass, nodes: readonly number[]): number {
@@ -265,10 +269,10 @@ export class Fit {
     }
   }
 
-  #setState(node: number, open: 0 | 1, later: number): void {
-    const before = { open: this.nodes.open[node] ?? 0, later: this.nodes.later[node] ?? 0 };
+  #setState(node: number, open: 0 | 1, dislike: number): void {
+    const before = { open: this.nodes.open[node] ?? 0, dislike: this.nodes.dislike[node] ?? 0 };
     this.#done.push({ kind: 'state', node, ...before });
-    this.nodes.setState(node, open, later);
+    this.nodes.setState(node, open, dislike);
     if (before.open !== open) this.#classes.noteStates();
   }
 
@@ -277,7 +281,7 @@ export class Fit {
       const last = this.#done.pop();
       if (last?.kind === 'moved') this.#put(last.piece, last.from);
       if (last?.kind !== 'state') continue;
-      this.nodes.setState(last.node, last.open, last.later);
+      this.nodes.setState(last.node, last.open, last.dislike);
       this.#classes.noteStates();
     }
   }

@@ -15,6 +15,7 @@ import type { EvacuationPolicy } from '../spec/plan.ts';
 import type { LeftOut, RunDefinition, RunServer } from '../workflow/definition.ts';
 import { assembleRun, type AssembleInput } from './assemble.ts';
 import { Capacity } from './capacity.ts';
+import { withKeptRoom } from './kept-room.ts';
 import { predictTimes, type LearnedTimes } from './times.ts';
 
 export interface PlanRunInput extends Omit<AssembleInput, 'nodes'> {
@@ -61,7 +62,7 @@ function withoutBlocked(input: PlanRunInput): RunDefinition {
       cordonedBy(nodes.get(server.node)) ??
       blockerOf(judgeMoves(podsOf.get(server.node) ?? [], budgets, definition.evacuation, input.moves)),
   }));
-  return { ...definition, servers };
+  return { ...definition, servers: withKeptRoom(servers, view) };
 }
 
 /** A pod and how it would leave, or why it does not. */

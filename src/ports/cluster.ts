@@ -1,5 +1,6 @@
 /** The Kubernetes cluster, in the words of maintenance. Every method may be called any number of times. */
 import type { NodeView } from '../cluster/node.ts';
+import type { PendingMark } from '../cluster/pending.ts';
 import type { PodRef, PodView } from '../cluster/pod.ts';
 import type { ClusterObjects } from '../cluster/scrub.ts';
 import type { ClusterView } from '../cluster/view.ts';
@@ -67,10 +68,10 @@ export interface Cluster {
   /** Lifts only the cordon of this run; a node that is not cordoned, or not by this run, is left as it is. */
   uncordon(node: string, runId: string, signal: AbortSignal): Promise<'uncordoned' | 'notCordoned' | 'notOurs'>;
   /**
-   * Marks the node as one that this run has yet to come to, or takes that mark away: a `PreferNoSchedule` taint, so that
-   * pods go there only where nothing else is left. Another run's mark and everybody's other taints stay as they are.
+   * Marks the node as one that this run has yet to come to, or takes that mark away: `PreferNoSchedule` taints, so that pods
+   * go there only where nothing else is left. Another run's mark is not taken away, and everybody's other taints stay as they are.
    */
-  setPending(node: string, runId: string, pending: boolean, signal: AbortSignal): Promise<void>;
+  setPending(node: string, runId: string, mark: PendingMark | undefined, signal: AbortSignal): Promise<void>;
   setConditions(node: string, updates: readonly ConditionUpdate[], signal: AbortSignal): Promise<void>;
   /** With a uid precondition, so that a replacement of the same name is never evicted. */
   evict(pod: PodRef, signal: AbortSignal): Promise<EvictionAnswer>;

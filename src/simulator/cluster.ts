@@ -8,7 +8,7 @@ import { cordonChange, uncordonChange } from '../cluster/cordon.ts';
 import { GroupedPods } from '../cluster/groups.ts';
 import { flagAt, isRecord, listAt, numberAt, recordAt, textAt, textsAt } from '../cluster/json.ts';
 import type { NodeView } from '../cluster/node.ts';
-import { withPending } from '../cluster/pending.ts';
+import { withPending, type PendingMark } from '../cluster/pending.ts';
 import { parseBudget, parseNode, parsePod } from '../cluster/parse.ts';
 import { podKey, type PodRef, type PodView } from '../cluster/pod.ts';
 import { originalHash, releasedHash, templateHashLabel } from '../cluster/released.ts';
@@ -147,10 +147,10 @@ export class SimulatedCluster implements Cluster {
     });
   }
 
-  async setPending(node: string, runId: string, pending: boolean, signal: AbortSignal): Promise<void> {
+  async setPending(node: string, runId: string, mark: PendingMark | undefined, signal: AbortSignal): Promise<void> {
     await this.#call('taint', signal, () => {
       const object = this.#client.read(`/api/v1/nodes/${node}`);
-      const taints = withPending(listAt(recordAt(object, 'spec'), 'taints'), runId, pending);
+      const taints = withPending(listAt(recordAt(object, 'spec'), 'taints'), runId, mark);
       if (taints) this.#client.patch(`/api/v1/nodes/${node}`, 'merge', { spec: { taints } });
     });
   }

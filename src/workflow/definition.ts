@@ -77,6 +77,8 @@ export interface LeftOut {
 export interface RunServer extends InventoryServer {
   /** Value of the failure-domain label of its node; empty where there is none. */
   readonly domain: string;
+  /** Until the run comes to it, large pods alone shall take its room. */
+  readonly keepsRoom?: boolean | undefined;
   /** Left out where nothing was predicted: the estimate of the schedule counts. */
   readonly takes?: ServerTimes | undefined;
   /** Found when the run was started: it is skipped from the beginning, and counts in the budget where it is down. */

@@ -144,22 +144,23 @@ function cordonLaws(bench: () => Bench): void {
     it('marks a node that a run has yet to come to, and takes only that run’s mark away again', async () => {
       const { admin, cluster, drive } = unpacked(bench());
       const other = { key: 'team', value: 'db', effect: 'PreferNoSchedule' };
-      const mark = (value: string): object => ({
-        key: 'pitcrew.dev/maintenance-pending',
+      const mark = (value: string, key = 'pitcrew.dev/maintenance-pending'): object => ({
+        key,
         value,
         effect: 'PreferNoSchedule',
       });
       const taints = (): unknown => recordAt(admin.read(nodePath), 'spec')['taints'];
       admin.merge(nodePath, { spec: { taints: [other] } });
-      await drive(cluster.setPending('node-a', 'run-1', true, never));
-      await drive(cluster.setPending('node-a', 'run-1', true, never));
+      await drive(cluster.setPending('node-a', 'run-1', 'plain', never));
+      await drive(cluster.setPending('node-a', 'run-1', 'plain', never));
       expect(taints()).toEqual([other, mark('run-1')]);
-      await drive(cluster.setPending('node-a', 'run-2', false, never));
+      await drive(cluster.setPending('node-a', 'run-2', undefined, never));
       expect(taints()).toEqual([other, mark('run-1')]);
-      await drive(cluster.setPending('node-a', 'run-2', true, never));
-      expect(taints()).toEqual([other, mark('run-2')]);
-      await drive(cluster.setPending('node-a', 'run-2', false, never));
-      await drive(cluster.setPending('node-a', 'run-2', false, never));
+      await drive(cluster.setPending('node-a', 'run-2', 'kept', never));
+      await drive(cluster.setPending('node-a', 'run-2', 'kept', never));
+      expect(taints()).toEqual([other, mark('run-2'), mark('run-2', 'pitcrew.dev/keep-room')]);
+      await drive(cluster.setPending('node-a', 'run-2', undefined, never));
+      await drive(cluster.setPending('node-a', 'run-2', undefined, never));
       expect(taints()).toEqual([other]);
     });
 

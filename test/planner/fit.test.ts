@@ -9,7 +9,11 @@ const zoneKey = 'topology.kubernetes.io/zone';
 
 function fitOf(nodes: NodeView[], pods: PodView[], more: Partial<ClusterView> = {}, later: string[] = []): Fit {
   const leaves = (pod: PodView): boolean => pod.owner?.kind !== 'DaemonSet';
-  return new Fit({ view: fleetView(nodes, pods, more), leaves, later: new Set(later) });
+  return new Fit({
+    view: fleetView(nodes, pods, more),
+    leaves,
+    pending: new Map(later.map((name) => [name, 'plain'])),
+  });
 }
 
 function empty(nodes: NodeView[], pods: PodView[], more: Partial<ClusterView> = {}): Emptied {
@@ -43,6 +47,20 @@ describe('a pod finds a place', () => {
     expect(told(fitOf([a, b, c], pods, {}, ['a', 'b']).empty('a'))).toBe('web→c');
     const big = [fleetPod('web', 'a', { memoryGib: 10 }), fleetPod('other', 'c', { memoryGib: 8 })];
     expect(told(fitOf([a, b, c], big, {}, ['a', 'b']).empty('a'))).toBe('web→b');
+  });
+
+  it('where room is kept for large pods, only if nothing else takes it', () => {
+    const nodes = [a, b, c];
+    const pending = new Map([
+      ['b', 'kept' as const],
+      ['c', 'plain' as const],
+    ]);
+    const fitWith = (memoryGib: number): Fit => {
+      const pods = [fleetPod('web', 'a', { memoryGib }), fleetPod('other', 'c', { memoryGib: 8 })];
+      return new Fit({ view: fleetView(nodes, pods), leaves: () => true, pending });
+    };
+    expect(told(fitWith(8).empty('a'))).toBe('web→c');
+    expect(told(fitWith(9).empty('a'))).toBe('web→b');
   });
 
   it('after those that wait for a place already', () => {

@@ -11,7 +11,7 @@ import { apartFrom, fleetNode, fleetPod, fleetView, spreadOver, togetherWith } f
 
 const zoneKey = 'topology.kubernetes.io/zone';
 const names = ['a', 'b', 'c', 'd', 'e'];
-const servers = names.map((name) => ({ name, node: name }));
+const servers = names.map((name, index) => ({ name, node: name, keepsRoom: index < 2 }));
 const claims: readonly ClaimView[] = ['data', 'more'].map((name) => ({
   namespace: 'shop',
   name,

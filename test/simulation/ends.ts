@@ -1,5 +1,6 @@
 /** What has to be true once everything is over: every run has an end, nothing is left behind, nothing was done twice. */
-import { ownerAnnotation, pendingTaint } from '../../src/cluster/node.ts';
+import { ownerAnnotation } from '../../src/cluster/node.ts';
+import { isPendingTaint } from '../../src/cluster/pending.ts';
 import { kinds } from '../../src/simulator/kubernetes/kinds.ts';
 import type { NodeObject } from '../../src/simulator/kubernetes/objects.ts';
 import { diskOf } from '../../src/simulator/shell.ts';
@@ -42,7 +43,7 @@ function checkNode({ look, records, foreignCordons }: Checker, { metadata, spec,
   const isCordoned = spec.unschedulable === true;
   const isExplained = !isCordoned || owner !== undefined || foreignCordons.has(name);
   look('9 ends and owners', isExplained, () => `${name} is left cordoned without an owner`);
-  const isMarked = (spec.taints ?? []).some(({ key }) => key === pendingTaint);
+  const isMarked = (spec.taints ?? []).some(isPendingTaint);
   look('9 ends and owners', !isMarked, () => `${name} still carries the mark of a run`);
   const planned = (status?.conditions ?? []).find(({ type }) => type === 'MaintenancePlanned');
   look('9 ends and owners', planned?.status !== 'True', () => `${name} still says that maintenance is planned`);

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { NodeView } from '../../cluster/node.ts';
+import type { PendingMark } from '../../cluster/pending.ts';
 import { podKey, type PodRef, type PodView } from '../../cluster/pod.ts';
 import { parseNode, parsePod } from '../../cluster/parse.ts';
 import { textAt } from '../../cluster/json.ts';
@@ -102,8 +103,8 @@ export class KubernetesCluster implements Cluster {
     return uncordon(this.#options, node, runId, signal);
   }
 
-  setPending(node: string, runId: string, pending: boolean, signal: AbortSignal): Promise<void> {
-    return setPending(this.#options, node, runId, pending, signal);
+  setPending(node: string, runId: string, mark: PendingMark | undefined, signal: AbortSignal): Promise<void> {
+    return setPending(this.#options, node, runId, mark, signal);
   }
 
   setConditions(node: string, updates: readonly ConditionUpdate[], signal: AbortSignal): Promise<void> {

@@ -6,7 +6,7 @@
  */
 import { cordonChange, uncordonChange } from '../../cluster/cordon.ts';
 import { listAt, recordAt, textAt, type JsonRecord } from '../../cluster/json.ts';
-import { withPending } from '../../cluster/pending.ts';
+import { withPending, type PendingMark } from '../../cluster/pending.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { ConditionUpdate, CordonAnswer } from '../../ports/cluster.ts';
 import { isStatus } from './api-answers.ts';
@@ -59,12 +59,12 @@ export async function setPending(
   tools: NodeTools,
   node: string,
   runId: string,
-  pending: boolean,
+  mark: PendingMark | undefined,
   signal: AbortSignal,
 ): Promise<void> {
   await againOnConflict(tools.clock, signal, async () => {
     const object = await readRawNode(tools.transport, node, signal);
-    const taints = withPending(listAt(recordAt(object, 'spec'), 'taints'), runId, pending);
+    const taints = withPending(listAt(recordAt(object, 'spec'), 'taints'), runId, mark);
     // The list is written as a whole, so only over the version that was read: a cordon adds a taint of its own.
     if (taints) await patchNode(tools.transport, node, object, { spec: { taints } }, signal);
   });

@@ -96,7 +96,7 @@ describe('scheduler and capacity model', () => {
             volumes: [],
             namespaces: [],
           };
-          const foreseen = new Fit({ view, leaves: () => true, later: new Set() }).empty('source');
+          const foreseen = new Fit({ view, leaves: () => true, pending: new Map() }).empty('source');
           const isPlaced = await isScheduled(world, fresh);
           world.stop();
           if (isPlaced) scheduled += 1;
