@@ -30,7 +30,7 @@ import type { RunDefinition } from '../workflow/definition.ts';
 import type { RunState } from '../workflow/run-state.ts';
 import { parseFaults, type Faults } from './faults.ts';
 import type { Rehearsal } from './result.ts';
-import { assumedCommands, expectedKernel, scriptsFor } from './scripts.ts';
+import { assumedCommands, expectedKernel, sayCommandTimes, scriptsFor } from './scripts.ts';
 import { bootMsOf, sayTimes, shutdownMsOf } from './server-times.ts';
 import { rehearsedServer, waitsOfRun } from './timeline.ts';
 
@@ -236,6 +236,7 @@ function assumptionsOf(definition: RunDefinition, twin: Twin): string[] {
   const approvals = definition.waves.slice(0, -1).filter((wave) => wave.approval).length;
   return [
     sayTimes(definition),
+    ...sayCommandTimes(definition),
     `a pod takes ${(podTimes.podStartMs + podTimes.podReadyMs) / 1_000} s to be ready and ${podTimes.podStopMs / 1_000} s to end`,
     ...(approvals > 0 ? ['approvals are given at once'] : []),
     ...(twin.standIns.length > 0

@@ -7,7 +7,14 @@
 import { unreachable } from '../errors/maintenance-error.ts';
 import type { RunDefinition } from '../workflow/definition.ts';
 import type { Machine } from '../simulator/machine.ts';
-import { asksOnly, defaultScripts, packageWork, type Probes, type ScriptTable } from '../simulator/scripts.ts';
+import {
+  asksOnly,
+  commandTimes,
+  defaultScripts,
+  packageWork,
+  type Probes,
+  type ScriptTable,
+} from '../simulator/scripts.ts';
 import type { Faults } from './faults.ts';
 
 /** One command whose effect nobody here knows. */
@@ -21,6 +28,18 @@ export function assumedCommands(definition: RunDefinition): AssumedCommand[] {
   return commandsOf(definition).flatMap(({ step, script, isProbe }) =>
     isProbe || asksOnly(script) || packageWork(script) !== 'none' ? [] : [{ step, line: tellingLine(script) }],
   );
+}
+
+/** For people: one sentence, or none where the playbook has no commands. */
+export function sayCommandTimes(definition: RunDefinition): string[] {
+  const works = new Set(commandsOf(definition).map(({ script }) => packageWork(script)));
+  if (works.size === 0) return [];
+  const { ordinaryMs, downloadMs, installMs } = commandTimes;
+  const others = [
+    ...(works.has('download') ? [`${downloadMs / 1_000} s where it downloads packages`] : []),
+    ...(works.has('install') ? [`${installMs / 1_000} s where it installs packages`] : []),
+  ];
+  return [[`a command takes ${ordinaryMs / 1_000} s`, ...others].join(', ')];
 }
 
 /** The exact kernel that a plan expects; where it only says "the newest", there is none. */

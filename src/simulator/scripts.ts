@@ -20,10 +20,9 @@ export type ScriptTable = (script: string, machine: Machine) => ScriptResult | u
 /** The probes of a playbook: their text after parameters were filled in, and the exit code that means *needed*. */
 export type Probes = ReadonlyMap<string, 0 | 1>;
 
-const ordinaryMs = 2_000;
-const listMs = 5_000;
-const downloadMs = 20_000;
-const installMs = 45_000;
+/** How long commands take here, whatever they would take elsewhere. */
+export const commandTimes = { ordinaryMs: 2_000, listMs: 5_000, downloadMs: 20_000, installMs: 45_000 } as const;
+const { ordinaryMs, listMs, downloadMs, installMs } = commandTimes;
 
 /** Whether an update would change anything: the updated kernel is not installed, or not the one that runs. */
 function isUpdateNeeded(machine: Machine): boolean {

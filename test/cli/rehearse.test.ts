@@ -120,6 +120,7 @@ describe('pitcrew rehearse', () => {
     const { code, stdout } = await pitcrew(['rehearse', ...given]).ended;
     expect(code).toBe(0);
     expect(stdout).toContain('taken for granted');
+    expect(stdout).toContain('\n  a command takes 2 s');
   });
 });
 

@@ -67,6 +67,17 @@ describe('status', () => {
     );
   });
 
+  it('a halt after many tries tells how they began and ended, so that what to do next is still on the screen', () => {
+    const [row] = haltedRun.servers.filter(({ phase }) => phase === 'halted');
+    const tried = Array.from({ length: 60 }, (_, index) => ({ atMs: index, text: `no answer ${index >> 1}` }));
+    const servers = row ? [{ ...row, tried }] : [];
+    const text = renderStatus({ ...haltedRun, servers }, view);
+    expect(text).toContain('no answer 3 (2 times)');
+    expect(text).toContain('… 44 more …');
+    expect(text).toContain('no answer 29 (2 times)');
+    expect(text).not.toContain('no answer 4 ');
+  });
+
   it.each([
     ['paused', { kind: 'paused', by: 'anna@ops1' }, ' paused by anna@ops1; `pitcrew resume r1` goes on'],
     ['running', { kind: 'waiting', for: 'soak', text: 'wave 1 soaks' }, ' waiting: wave 1 soaks'],

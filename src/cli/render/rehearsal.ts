@@ -24,6 +24,7 @@ import {
   wrapSegments,
   type View,
 } from './text.ts';
+import { sayTried } from './tried.ts';
 
 /** Told apart without colour: each has a letter of its own. */
 const looks: Readonly<Record<Stage, { readonly mark: string; readonly style: Style | undefined }>> = {
@@ -190,7 +191,11 @@ function troubleLines(rehearsal: Rehearsal, view: View): string[] {
         view.width,
       ),
       ...(server.tried.length > 0
-        ? wrapSegments(triedSegments(server, view), `  ${' '.repeat(width)}  `, view.width)
+        ? wrapSegments(
+            sayTried(server.tried, ({ text, atMs }) => `${text} ${minute(atMs, view)}`),
+            `  ${' '.repeat(width)}  `,
+            view.width,
+          )
         : []),
     ]),
     ...(never.length > 0
@@ -202,19 +207,6 @@ function troubleLines(rehearsal: Rehearsal, view: View): string[] {
       : []),
     ...(leftDown.length > 0 ? wrapSegments([`left out of service: ${leftDown.join(', ')}`], '  ', view.width) : []),
   ];
-}
-
-/** What was asked again and again is told once, with how often. */
-function triedSegments({ tried }: RehearsedServer, view: View): string[] {
-  const groups: { text: string; atMs: number; times: number }[] = [];
-  for (const { text, atMs } of tried) {
-    const last = groups.at(-1);
-    if (last?.text === text) last.times += 1;
-    else groups.push({ text, atMs, times: 1 });
-  }
-  return groups.map(
-    ({ text, atMs, times }) => `${clean(text)} ${minute(atMs, view)}${times > 1 ? ` (${times} times)` : ''}`,
-  );
 }
 
 /** Shorter than this, waiting is a part of the work. */

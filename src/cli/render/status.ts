@@ -24,6 +24,7 @@ import {
   type Cell,
   type View,
 } from './text.ts';
+import { sayTried } from './tried.ts';
 
 export interface StatusOptions {
   /** Also the servers that have not started and those that have ended. */
@@ -280,7 +281,7 @@ function lastLines(run: RunView, view: View): string[] {
 function haltedLines(run: RunView, row: ServerRow, view: View): string[] {
   const word = row.phase.toUpperCase();
   const [title = '', ...more] = wrapSegments([row.name, clean(row.reason)], `${word} `, view.width);
-  const tried = row.tried.map(({ atMs, text }) => `${clockSeconds(atMs, view.timeZone)} ${clean(text)}`);
+  const tried = sayTried(row.tried, ({ atMs, text }) => `${clockSeconds(atMs, view.timeZone)} ${text}`);
   const code = row.lastError?.code ?? '';
   const wasCordoned = row.phase === 'halted' && 'cordoning' in row.phaseMs && !('returning' in row.phaseMs);
   const isCordoned = wasCordoned && code !== 'node/cordon-lifted';
