@@ -7,8 +7,8 @@ stop() {
 }
 . "$move/env"
 guard_pages "$table" $ports || stop "the source cannot guard the ports through which memory is fetched (nft)"
-answer=$(echo hello | timeout 20 ssh -F "$move/ssh_config" -o ClearAllForwardings=yes target session 2>"$move/ssh.log") ||
-  [ "$answer" = hello ] || stop "the source cannot reach the target over SSH: $(tail -n 1 "$move/ssh.log" | tr -d '\r')"
+answer=$(echo hello | timeout 20 ssh -F "$move/ssh_config" -o ClearAllForwardings=yes target session 2>"$move/ssh.log")
+[ "$answer" = hello ] || stop "the source cannot reach the target over SSH: $(tail -n 1 "$move/ssh.log" | tr -d '\r')"
 for link in "$base"/containers/*.new; do
   [ "$(readlink "$link")" != "$move/source" ] || mv -T "$link" "${link%.new}"
 done

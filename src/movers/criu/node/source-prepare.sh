@@ -33,12 +33,21 @@ for config in "$tasks"/*/config.json; do
   [ -n "$group" ] || group=/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$pid/cgroup")
   memory=$(sed -n 's#^[0-9]*:memory:#/sys/fs/cgroup/memory#p' "/proc/$pid/cgroup")
   held=$(cat "$memory/memory.usage_in_bytes" 2>/dev/null || cat "$group/memory.current" 2>/dev/null || echo 0)
-  bytes=$((bytes + held)) groups="$groups $group" names="$names $name"
+  shared=$(sed -n 's/^shmem //p' "$memory/memory.stat" "$group/memory.stat" 2>/dev/null | head -n 1)
+  # What forks share is dumped for each of them.
+  own=0
+  for kib in $(sed 's#.*#/proc/&/status#' "$group/cgroup.procs" | xargs sed -n 's/^\(RssAnon\|VmSwap\):[[:space:]]*\([0-9]*\) kB/\2/p' 2>/dev/null); do
+    own=$((own + kib * 1024))
+  done
+  dumped=$((own + ${shared:-0}))
+  [ "$dumped" -gt "$held" ] || dumped=$held
+  bytes=$((bytes + dumped)) groups="$groups $group" names="$names $name"
   # Which of its standard streams are pipes: the target has to know before it has the images.
   streams=$(sed -n 's/.*"external_descriptors":\(\[\("[^"]*",*\)*\]\).*/\1/p' "$runcRoot/$id/state.json")
   echo "fact streams $name ${streams:-null}"
   port=0 remotePort=0
-  if [ "$lazyFromBytes" -gt 0 ] && [ "$held" -ge "$lazyFromBytes" ]; then
+  # Memory that is fetched later is not shared between forks any more: they would need far more than they have now.
+  if [ "$lazyFromBytes" -gt 0 ] && [ "$held" -ge "$lazyFromBytes" ] && [ "$own" -le $((2 * held + 67108864)) ]; then
     port=$next remotePort=$((next + 1)) next=$((next + 2)) ports="$ports $port" lazy="$lazy $name"
     printf 'RemoteForward 127.0.0.1:%s 127.0.0.1:%s\n' "$remotePort" "$port" >>"$move/forwards.new"
   fi

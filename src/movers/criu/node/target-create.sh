@@ -64,6 +64,7 @@ if [ ! -e "$move/waiting/$name.tried" ]; then
   case " $lazyContainers " in *" $name "*) lazy=--lazy-pages ;; esac
 else
   # It failed before, and nobody knows yet whether its memory comes with the images this time.
+  rm -f "$work/restore.log" && true >"$work/restore.log"
   bash "$move/gate" "$name" "$id" "$bundle" >>"$move/log" 2>&1 </dev/null || give_up
   [ ! -e "$images/lazy" ] || lazy=--lazy-pages
 fi
