@@ -1,18 +1,18 @@
 /**
  * Where a pod that is moved to a chosen node could go, best first. Pure; it reserves nothing and starts nothing.
  *
- * Requests, taints and node affinity are reckoned with here; what else keeps a pod from a node (CPU, kernel, volumes) its mover knows.
+ * Everything that the scheduler would refuse is left out: room, taints, node affinity, and what other pods have to say. What
+ * else keeps a pod from a node (CPU features, kernel, volumes) its mover knows.
  */
 import type { NodeView } from '../cluster/node.ts';
 import { isPendingTaint } from '../cluster/pending.ts';
 import type { PodView } from '../cluster/pod.ts';
 import { isWantedNode } from '../cluster/placement.ts';
 import { isTolerated } from '../cluster/scheduling.ts';
+import type { ClusterView } from '../cluster/view.ts';
+import { companyRules } from './company.ts';
 
-interface Places {
-  readonly nodes: readonly NodeView[];
-  readonly pods: readonly PodView[];
-}
+type Places = Pick<ClusterView, 'nodes' | 'pods' | 'namespaces'>;
 
 /** Pods that are on their way to a node and not there yet, by the node's name. */
 export type Arriving = ReadonlyMap<string, readonly PodView[]>;
@@ -22,11 +22,14 @@ export type Arriving = ReadonlyMap<string, readonly PodView[]>;
  * those the ones that keep their room for large pods; then the ones with the least share of memory taken, and equal ones by name.
  */
 export function rankTargets(pod: PodView, view: Places, arriving: Arriving): NodeView[] {
-  const onNode = Map.groupBy(view.pods, (other) => other.node);
+  const there = view.pods.filter(({ node, phase }) => node !== '' && phase !== 'Succeeded' && phase !== 'Failed');
+  const coming = [...arriving].flatMap(([node, pods]) => pods.map((other) => ({ ...other, node })));
+  const present = [...there, ...coming];
+  const onNode = Map.groupBy(present, (other) => other.node);
+  const lets = companyRules(pod, present, view);
   const ranked = view.nodes.flatMap((node) => {
-    const present = [...(onNode.get(node.name) ?? []), ...(arriving.get(node.name) ?? [])];
-    const taken = takenShare(pod, node, present);
-    return taken !== undefined && isOpenTo(pod, node) ? [{ node, taken, marks: marksOn(node) }] : [];
+    const taken = takenShare(pod, node, onNode.get(node.name) ?? []);
+    return taken !== undefined && isOpenTo(pod, node) && lets(node) ? [{ node, taken, marks: marksOn(node) }] : [];
   });
   return ranked
     .sort((a, b) => a.marks - b.marks || a.taken - b.taken || (a.node.name < b.node.name ? -1 : 1))
@@ -45,14 +48,18 @@ function isOpenTo(pod: PodView, node: NodeView): boolean {
 
 /** The share of the node's memory that is taken with the pod on it; `undefined`: it does not fit. */
 function takenShare(pod: PodView, node: NodeView, present: readonly PodView[]): number | undefined {
-  const all = [pod, ...present.filter(({ phase }) => phase !== 'Succeeded' && phase !== 'Failed')];
+  const all = [pod, ...present];
   const { allocatable } = node;
   const sum = (pick: (requests: PodView['requests']) => number): number =>
     all.reduce((total, { requests }) => total + pick(requests), 0);
   const memoryBytes = sum((requests) => requests.memoryBytes);
+  const hasOthers = Object.keys(pod.requests.others).every(
+    (name) => sum(({ others }) => others[name] ?? 0) <= (allocatable.others[name] ?? 0),
+  );
   const fits =
     memoryBytes <= allocatable.memoryBytes &&
     sum((requests) => requests.cpuMillis) <= allocatable.cpuMillis &&
-    all.length <= allocatable.pods;
+    all.length <= allocatable.pods &&
+    hasOthers;
   return fits ? memoryBytes / Math.max(1, allocatable.memoryBytes) : undefined;
 }
