@@ -20,6 +20,7 @@ import { detectMovers, moveOptions } from '../steps/ways.ts';
 import { MeasuredTimes } from './measured-times.ts';
 import { powerByHand } from './power-by-hand.ts';
 import type { Started } from './operations.ts';
+import { whyNotYet } from './windows.ts';
 import { coordinatorSite, type EngineWorld } from './world.ts';
 import type { RunLog } from './run-log.ts';
 
@@ -83,7 +84,8 @@ export class Commands {
     if (first?.leftOut && definition.servers.every(({ leftOut }) => leftOut)) {
       refuse(`no server could start; ${first.name}: ${first.leftOut.because}`);
     }
-    return { runId: await this.#create(definition), notices };
+    const notYet = whyNotYet(input.plan, this.#world.clock.nowMs());
+    return { runId: await this.#create(definition), notices: notYet === undefined ? notices : [...notices, notYet] };
   }
 
   async evacuate(serverName: string, by: string): Promise<string> {

@@ -24,6 +24,22 @@ export function listWindows(documents: Documents, plan: string | undefined, nowM
     .sort((a, b) => (a.plan < b.plan ? -1 : 1));
 }
 
+/** For whoever starts a run while nothing may begin. Undefined: servers may begin now, or the run itself says why none may. */
+export function whyNotYet({ spec }: MaintenancePlan, nowMs: number): string | undefined {
+  if (!spec.schedule) return undefined;
+  const schedule = scheduleOf(spec.schedule);
+  const next = nextStart(schedule, nowMs, schedule.estimateMs);
+  if (!next || next.atMs <= nowMs) return undefined;
+  const { timeZone } = next.opening;
+  const at = Temporal.Instant.fromEpochMilliseconds(next.atMs).toZonedDateTimeISO(timeZone);
+  const [day, time] = [at.toPlainDate().toString(), at.toPlainTime().toString({ smallestUnit: 'minute' })];
+  return `no server begins before the window opens: ${day} ${time} (${timeZone})`;
+}
+
+function zoned(atMs: number, timeZone: string): string {
+  return Temporal.Instant.fromEpochMilliseconds(atMs).toZonedDateTimeISO(timeZone).toString({ smallestUnit: 'minute' });
+}
+
 function viewPlan({ metadata, spec }: MaintenancePlan, nowMs: number, shown: number): Omit<PlanWindows, 'notices'> {
   if (!spec.schedule) {
     return { plan: metadata.name, state: 'always', startAutomatically: false, openings: [] };
@@ -50,16 +66,14 @@ function viewPlan({ metadata, spec }: MaintenancePlan, nowMs: number, shown: num
 
 function viewOpening(schedule: Schedule, opening: Opening, nowMs: number): OpeningView {
   const { fromMs, toMs, timeZone, open, blackouts } = opening;
-  const zoned = (atMs: number): string =>
-    Temporal.Instant.fromEpochMilliseconds(atMs).toZonedDateTimeISO(timeZone).toString({ smallestUnit: 'minute' });
   const longestMs = Math.max(0, ...open.map((span) => span.toMs - span.fromMs));
   return {
     fromMs,
     toMs,
     timeZone,
-    opensAt: zoned(fromMs),
+    opensAt: zoned(fromMs, timeZone),
     opensAtUtc: utc(fromMs),
-    shutsAt: zoned(toMs),
+    shutsAt: zoned(toMs, timeZone),
     shutsAtUtc: utc(toMs),
     state: stateOf(longestMs, schedule.estimateMs, fromMs <= nowMs),
     open,

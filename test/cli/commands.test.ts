@@ -145,9 +145,17 @@ describe('what is shown', () => {
     expect(several.stdout).toMatch(/ run +plan[\s\S]*other[\s\S]*2611-a7|2611-a7[\s\S]*other/);
     expect(several.stderr).toContain('`pitcrew status');
     const none = await withFake(['status'], ({ operations }) => {
+      operations.runViews = [runView({ runId: '2611-c3', status: 'done' })];
+    });
+    expect(none.stdout).toMatch(/^no run is active\n[\s\S]*2611-c3/);
+  });
+
+  it('status says whom a halted run waits for, and shows it, though no run is active', async () => {
+    const { stdout } = await withFake(['status'], ({ operations }) => {
       operations.runViews = [haltedRun];
     });
-    expect(none.stdout).toMatch(/^no run is active\n[\s\S]*2611-b2 .*halted/);
+    expect(stdout).toMatch(/^no run is active; the last one halted and waits for a person\n\nrun 2611-b2/);
+    expect(stdout).toContain('next:');
   });
 
   it('status --watch without an active run is wrong usage, not an endless wait', async () => {

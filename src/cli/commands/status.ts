@@ -58,7 +58,14 @@ function textOf(
   options: StatusOptions,
 ): string {
   const [only, ...others] = active;
-  if (!only) return `no run is active\n${renderRuns(runs.slice(0, 5), session.view())}`;
+  if (!only) return textOfEnded(session, runs);
   if (others.length > 0) return renderRuns(active, session.view());
   return renderStatus(only, session.view(), { all: options.all ?? false });
+}
+
+/** At three in the morning nobody shall read that nothing is going on, where somebody is waited for. */
+function textOfEnded(session: Session, runs: readonly RunView[]): string {
+  const [newest] = runs;
+  if (newest?.status !== 'halted') return `no run is active\n${renderRuns(runs.slice(0, 5), session.view())}`;
+  return `no run is active; the last one halted and waits for a person\n\n${renderStatus(newest, session.view())}`;
 }
