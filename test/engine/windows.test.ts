@@ -7,7 +7,7 @@ function planWith(schedule: object | undefined): MaintenancePlan {
     apiVersion: 'pitcrew.dev/v1',
     kind: 'MaintenancePlan',
     metadata: { name: 'weekly' },
-    spec: { targets: { all: true }, playbook: 'kernel', ...(schedule && { schedule }) },
+    spec: { targets: { matchLabels: { rack: '1' } }, playbook: 'kernel', ...(schedule && { schedule }) },
   });
 }
 
