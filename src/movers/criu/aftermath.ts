@@ -80,7 +80,10 @@ export class Aftermath {
       return { kind: 'cutover', note: `${order.source} was rebooted, ${order.target} has it all`, isCommitted: true };
     }
     await passage.clean(signal);
-    return { kind: 'failed', because: `nothing of it is left on ${order.source}, which was rebooted: it starts anew` };
+    return {
+      kind: 'failed',
+      because: `nothing of it is left on ${order.source}, and ${order.target} has not got it: it starts anew`,
+    };
   }
 
   /** Done is what the API shows: another uid, on the target, Ready. Then nothing of the move is needed any more. */
