@@ -97,7 +97,8 @@ async function recordProgress(context: MovesContext, move: Move, progress: MoveP
   switch (progress.kind) {
     case 'queued':
       await recordStage(context, move, { phase: 'queued', note: progress.waitingFor });
-      return { kind: 'waiting', for: 'budget', text: progress.waitingFor };
+      // An eviction waits for a budget; what a live move waits for is its own business.
+      return { kind: 'waiting', for: isLiveMover(move.mover) ? 'pods' : 'budget', text: progress.waitingFor };
     case 'copying': {
       const { kind: phase, ...numbers } = progress;
       await recordStage(context, move, { phase, ...numbers });

@@ -36,18 +36,18 @@ function mayReadLimits(): boolean {
 
 const workloads = [
   { what: 'redis, 100 MB', name: 'redis', client: { kind: 'redis', megabytes: 100 }, few: 4 },
-  { what: 'redis, 500 MB', name: 'redis', client: { kind: 'redis', megabytes: 500 }, few: 4 },
+  { what: 'redis, 500 MB', name: 'redis', client: { kind: 'redis', megabytes: 500 }, few: 2 },
   {
     what: 'redis, 500 MB, 20 MB/s written',
     name: 'redis',
     client: { kind: 'redis', megabytes: 500, writtenMegabytesPerSecond: 20 },
     few: 2,
   },
-  { what: 'a process per connection, 30', name: 'forking', client: { kind: 'forking', connections: 30 }, few: 4 },
+  { what: 'a process per connection, 30', name: 'forking', client: { kind: 'forking', connections: 30 }, few: 2 },
   // CRIU reads the limits of processes that belong to others, and for that root needs a capability that containers and some
   // virtual machines do not have.
   ...(mayReadLimits() ? [{ what: 'PostgreSQL', name: 'postgres', client: { kind: 'postgres' }, few: 4 } as const] : []),
-  { what: 'echo, 200 connections', name: 'echo', client: { kind: 'echo', connections: 200 }, few: 4 },
+  { what: 'echo, 200 connections', name: 'echo', client: { kind: 'echo', connections: 200 }, few: 2 },
 ] as const;
 
 describe('a pod that is moved alive, there and back', () => {

@@ -226,7 +226,7 @@ export class Passage {
     for (let seen = 0; seen < 3; seen++) {
       const previewed = await this.#objects.preview(steering.podsKind, pod.namespace, probe, signal);
       if (!steering.isSteered(previewed, id)) {
-        return { kind: 'preparing', note: 'waiting until the API steers the new pod' };
+        return { kind: 'preparing', note: 'the API does not steer the new pod yet' };
       }
     }
     return undefined;
