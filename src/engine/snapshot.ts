@@ -5,6 +5,7 @@
  * It is read here as what it may be, a file that somebody gave us: what does not have the form is refused.
  */
 import { z } from 'zod';
+import { isRecord, recordAt, textAt, type JsonRecord } from '../cluster/json.ts';
 import { parseBudget, parseNode, parsePod } from '../cluster/parse.ts';
 import { objectKinds, scrub, type ClusterObjects, type ObjectKind } from '../cluster/scrub.ts';
 import { parseClaim, parseVolume } from '../cluster/storage.ts';
@@ -67,9 +68,22 @@ export function viewOfSnapshot({ objects }: Snapshot): ClusterView {
   };
 }
 
-const ApiObject = z.looseObject({ metadata: z.looseObject({ name: z.string().min(1) }) });
-const PodSpec = z.looseObject({ containers: z.array(z.looseObject({ name: z.string() })) });
-const WorkloadSpec = z.looseObject({ selector: z.looseObject({}), template: z.looseObject({ spec: PodSpec }) });
+// Looked at and not copied, for there are thousands.
+const ApiObject = z.custom<ApiObject>(
+  (value) => textAt(recordAt(value, 'metadata'), 'name') !== '',
+  'it has no metadata.name',
+);
+type ApiObject = JsonRecord & { readonly metadata: { readonly name: string } };
+const PodSpec = z.custom(isPodSpec, 'containers: not a list in which each has a name');
+const WorkloadSpec = z.custom(
+  (value) => isRecord(value) && isRecord(value['selector']) && isPodSpec(recordAt(value, 'template')['spec']),
+  'not a workload with a selector and the template of a pod',
+);
+
+function isPodSpec(value: unknown): boolean {
+  const containers = isRecord(value) ? value['containers'] : undefined;
+  return Array.isArray(containers) && containers.every((one) => isRecord(one) && typeof one['name'] === 'string');
+}
 
 /** What the twin relies on; views read what is missing as empty. */
 const specOf: Partial<Record<ObjectKind, z.ZodType>> = {
@@ -155,5 +169,5 @@ function invalid(name: string, what: string): MaintenanceError {
 
 function problemOf(error: z.ZodError): string {
   const [issue] = error.issues;
-  return issue ? `${issue.path.join('.')}: ${issue.message}` : 'it has another form';
+  return issue ? [issue.path.join('.'), issue.message].filter((part) => part !== '').join(': ') : 'it has another form';
 }

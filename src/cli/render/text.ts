@@ -17,7 +17,14 @@ export interface View {
   readonly timeZone: string;
 }
 
-const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
+/** Made when the first text is not plain: it takes longer to make than many a command. */
+let graphemes: Intl.Segmenter | undefined;
+
+function segmentsOf(text: string): Intl.Segments {
+  graphemes ??= new Intl.Segmenter('en', { granularity: 'grapheme' });
+  return graphemes.segment(text);
+}
+
 const wide =
   /^[\u1100-\u115F\u2E80-\u303E\u3041-\u33FF\u3400-\u4DBF\u4E00-\u9FFF\uA960-\uA97C\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF01-\uFF60\uFFE0-\uFFE6]|^[\u{1B000}-\u{1B2FF}\u{20000}-\u{3FFFD}]|^\p{Emoji_Presentation}|^\p{Emoji}\uFE0F/u;
 const invisible = /^[\p{Mark}\u200B-\u200F\u2060\uFEFF]+$/u;
@@ -37,7 +44,7 @@ export function widthOf(text: string): number {
   // Most of what is shown is plain, and then columns are characters.
   if (/^[\x20-\x7e]*$/.test(text)) return text.length;
   let columns = 0;
-  for (const { segment } of graphemes.segment(text)) columns += widthOfGrapheme(segment);
+  for (const { segment } of segmentsOf(text)) columns += widthOfGrapheme(segment);
   return columns;
 }
 
@@ -55,7 +62,7 @@ export function fit(text: string, width: number): string {
 function take(text: string, width: number): string {
   let columns = 0;
   let end = 0;
-  for (const { segment, index } of graphemes.segment(text)) {
+  for (const { segment, index } of segmentsOf(text)) {
     columns += widthOfGrapheme(segment);
     if (columns > width) break;
     end = index + segment.length;

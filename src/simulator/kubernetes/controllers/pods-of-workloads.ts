@@ -54,14 +54,20 @@ export function countReady(pods: readonly PodObject[]): number {
   return pods.filter(isPodReady).length;
 }
 
-/** The key of the controlling owner of a changed pod, if it is of this kind: before the change, after it, or both. */
-export function ownersOf(kind: string, ...objects: readonly (ApiObject | undefined)[]): Set<string> {
-  const keys = new Set<string>();
-  for (const object of objects) {
-    const owner = object && controllerOf(object);
-    if (owner?.kind === kind) keys.add(`${object?.metadata.namespace ?? ''}/${owner.name}`);
-  }
-  return keys;
+/** The keys of the controlling owners of a changed object, if they are of this kind: before the change, and after it. */
+export function ownersOf(kind: string, object: ApiObject, previous: ApiObject | undefined): readonly string[] {
+  const now = ownerOf(kind, object);
+  // Nearly always the owners are the same list.
+  const isSame = previous === undefined || previous.metadata.ownerReferences === object.metadata.ownerReferences;
+  const before = isSame ? now : ownerOf(kind, previous);
+  return before === now ? now : [...before, ...now];
+}
+
+const nobody: readonly string[] = [];
+
+function ownerOf(kind: string, object: ApiObject): readonly string[] {
+  const owner = controllerOf(object);
+  return owner?.kind === kind ? [`${object.metadata.namespace ?? ''}/${owner.name}`] : nobody;
 }
 
 /** A short name for a template, from its content alone, so that the same template always has the same. */
