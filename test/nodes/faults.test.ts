@@ -4,11 +4,11 @@
  */
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { containers } from '../../src/lab/nodes/workloads.ts';
 import { SeededRandom } from '../../src/simulator/seeded-random.ts';
 import type { MoveOrder } from '../../src/ports/movers.ts';
-import { MovingLab, type MoveEnd } from './moving.ts';
+import { withMovingLab, type MovingLab, type MoveEnd } from './moving.ts';
 
 const isCampaign = process.env['PITCREW_CAMPAIGN'] === '1';
 const times = isCampaign ? 50 : 2;
@@ -22,16 +22,10 @@ const outageMs = 4_000;
 const deadMs = 40_000;
 let lab: MovingLab;
 
-beforeAll(async () => {
-  console.log(`SEED=${seed}`);
-  lab = await MovingLab.start();
-}, 20 * minuteMs);
-afterAll(async () => {
-  await lab.stop();
-}, minuteMs);
-afterEach(async () => {
-  await lab.test.clear();
-}, 3 * minuteMs);
+console.log(`SEED=${seed}`);
+withMovingLab((started) => {
+  lab = started;
+});
 
 interface Fault {
   readonly what: string;

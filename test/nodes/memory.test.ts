@@ -4,13 +4,13 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { ClientReport } from '../../src/lab/nodes/clients/meter.ts';
 import { serversImage } from '../../src/lab/nodes/images.ts';
 import { containers } from '../../src/lab/nodes/workloads.ts';
 import type { PodObject } from '../../src/simulator/kubernetes/objects.ts';
 import { containerIdOf, restartsOf, runcRoot } from './harness.ts';
-import { MovingLab } from './moving.ts';
+import { withMovingLab, type MovingLab } from './moving.ts';
 
 const isCampaign = process.env['PITCREW_CAMPAIGN'] === '1';
 const minuteMs = 60_000;
@@ -24,15 +24,12 @@ function hasSecondFamily(): boolean {
   return existsSync(file) && readFileSync(file, 'utf8').trim() === '0';
 }
 
-beforeAll(async () => {
-  lab = await MovingLab.start(hasSecondFamily() ? 'host-local-dual' : 'host-local');
-}, 20 * minuteMs);
-afterAll(async () => {
-  await lab.stop();
-}, minuteMs);
-afterEach(async () => {
-  await lab.test.clear();
-}, 3 * minuteMs);
+withMovingLab(
+  (started) => {
+    lab = started;
+  },
+  hasSecondFamily() ? 'host-local-dual' : 'host-local',
+);
 
 const workloads = [
   {

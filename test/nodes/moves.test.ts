@@ -4,29 +4,25 @@
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { serversImage } from '../../src/lab/nodes/images.ts';
 import { containers } from '../../src/lab/nodes/workloads.ts';
 import { kinds } from '../../src/simulator/kubernetes/kinds.ts';
 import { restartsOf } from './harness.ts';
 import { figuresTable, type MoveFigures } from './figures.ts';
-import { moveThereAndBack, MovingLab } from './moving.ts';
+import { moveThereAndBack, withMovingLab, type MovingLab } from './moving.ts';
 
 const isCampaign = process.env['PITCREW_CAMPAIGN'] === '1';
 const minuteMs = 60_000;
 let lab: MovingLab;
 const figures: { what: string; moves: readonly MoveFigures[] }[] = [];
 
-beforeAll(async () => {
-  lab = await MovingLab.start();
-}, 20 * minuteMs);
-afterAll(async () => {
-  await lab.stop();
+withMovingLab((started) => {
+  lab = started;
+});
+afterAll(() => {
   console.log(`\nLive moves, in ms (median / p95 / worst)\n\n${figuresTable(figures)}\n`);
-}, minuteMs);
-afterEach(async () => {
-  await lab.test.clear();
-}, 3 * minuteMs);
+});
 
 function mayReadLimits(): boolean {
   const capSysResource = 24n;

@@ -13,6 +13,7 @@ import type { Bmc } from '../../src/ports/bmc.ts';
 import type { Assessment, Detection, MoveOrder, MoveProgress } from '../../src/ports/movers.ts';
 import type { InventoryServer } from '../../src/spec/inventory.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll } from 'vitest';
 import { TestLab } from './harness.ts';
 import { prepared, prepareKernel } from './installed.ts';
 import { figuresOf, reportAfterMove, type MoveFigures } from './figures.ts';
@@ -28,6 +29,24 @@ export type MoveEnd = Extract<MoveProgress, { kind: 'done' | 'rolledBack' | 'fai
 export interface MoveWatch {
   /** Called once with the order, when the move begins; meanwhile the move goes on. */
   readonly onBegin?: ((order: () => MoveOrder) => void) | undefined;
+}
+
+const minuteMs = 60_000;
+
+/** One lab for all tests of a file, emptied after each. */
+export function withMovingLab(onStart: (lab: MovingLab) => void, podNetwork?: PodNetwork): void {
+  let lab: MovingLab | undefined;
+  // The root file system may have to be built first.
+  beforeAll(async () => {
+    lab = await MovingLab.start(podNetwork);
+    onStart(lab);
+  }, 20 * minuteMs);
+  afterEach(async () => {
+    await lab?.test.clear();
+  }, 3 * minuteMs);
+  afterAll(async () => {
+    await lab?.stop();
+  }, minuteMs);
 }
 
 export class MovingLab {

@@ -1,20 +1,17 @@
 /** Memory that a restored pod fetches page by page: who on the two servers could fetch it as well. */
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import type { LabServer } from '../../src/lab/nodes/server.ts';
 import { containers } from '../../src/lab/nodes/workloads.ts';
-import { MovingLab } from './moving.ts';
+import { withMovingLab, type MovingLab } from './moving.ts';
 
 const minuteMs = 60_000;
 let lab: MovingLab;
 
-beforeAll(async () => {
-  lab = await MovingLab.start();
-}, 20 * minuteMs);
-afterAll(async () => {
-  await lab.stop();
-}, minuteMs);
+withMovingLab((started) => {
+  lab = started;
+});
 
 /** `address:port` of what listens there, of the ports that carry pages, as the kernel writes it. */
 async function listening(server: LabServer): Promise<string[]> {

@@ -1,25 +1,18 @@
 /** What cannot be moved alive is refused by name before anything starts: pods and servers as they really are, asked by the mover itself. */
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { serversImage } from '../../src/lab/nodes/images.ts';
 import { deviceResource } from '../../src/lab/nodes/kubelet/pod-config.ts';
 import { kinds } from '../../src/simulator/kubernetes/kinds.ts';
 import { wrapper } from './installed.ts';
-import { MovingLab } from './moving.ts';
+import { withMovingLab, type MovingLab } from './moving.ts';
 
-const minuteMs = 60_000;
 const sleeper = { name: 'main', image: serversImage, command: ['sleep', 'infinity'] };
 const [source, target] = ['node-a', 'node-b'];
 let lab: MovingLab;
 
-beforeAll(async () => {
-  lab = await MovingLab.start();
-}, 20 * minuteMs);
-afterAll(async () => {
-  await lab.stop();
-}, minuteMs);
-afterEach(async () => {
-  await lab.test.clear();
-}, 3 * minuteMs);
+withMovingLab((started) => {
+  lab = started;
+});
 
 /** The mover's word on a pod from the one server to the other; before it, what a disguise has changed. */
 async function blockersOf(name: string): Promise<string> {

@@ -1,10 +1,10 @@
 /** What is in a pod's memory and files is seen by nobody on its way: not on the cables, not by other users of the servers, not afterwards. */
 import { randomBytes } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import type { LabServer } from '../../src/lab/nodes/server.ts';
 import { containers } from '../../src/lab/nodes/workloads.ts';
 import type { PodObject } from '../../src/simulator/kubernetes/objects.ts';
-import { MovingLab } from './moving.ts';
+import { withMovingLab, type MovingLab } from './moving.ts';
 import { Wire } from './wire.ts';
 
 const minuteMs = 60_000;
@@ -13,16 +13,10 @@ const secret = randomBytes(32).toString('hex');
 let lab: MovingLab;
 let servers: readonly LabServer[];
 
-beforeAll(async () => {
-  lab = await MovingLab.start();
-  servers = [...lab.test.lab.servers.values()];
-}, 20 * minuteMs);
-afterAll(async () => {
-  await lab.stop();
-}, minuteMs);
-afterEach(async () => {
-  await lab.test.clear();
-}, 3 * minuteMs);
+withMovingLab((started) => {
+  lab = started;
+  servers = [...started.test.lab.servers.values()];
+});
 
 /** Writes down what lies in the moves' folder: mode and owner of the folder, kind of each file, what nobody's user gets to see. */
 const watch = `

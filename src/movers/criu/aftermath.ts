@@ -77,7 +77,11 @@ export class Aftermath {
     if ((await this.arrived(order, signal)) === 'ready') return this.#finish(order, passage, undefined, signal);
     const isLate = this.#needs.clock.nowMs() - order.startedMs >= 2 * order.timeoutMs;
     if ((await passage.callOffTarget(signal)) === 'committed' && !isLate) {
-      return { kind: 'cutover', note: `${order.source} was rebooted, ${order.target} has it all`, isCommitted: true };
+      return {
+        kind: 'cutover',
+        note: `nothing is left on ${order.source}, ${order.target} has it all`,
+        isCommitted: true,
+      };
     }
     await passage.clean(signal);
     return {
@@ -103,7 +107,7 @@ export class Aftermath {
     }
     const where = { uid, node: order.target, freezeMs: moved?.freezeMs, parts: moved?.parts };
     if (!moved && hasRestarted(pod)) {
-      const because = `${order.source} was rebooted before all of its memory had come`;
+      const because = `nothing of it was left on ${order.source}, and it has been restarted on ${order.target}`;
       return { kind: 'done', evidence: { kept: 'nothing: restart', ...where }, because };
     }
     if (!moved?.isIncomplete) return { kind: 'done', evidence: { kept: order.promise, ...where } };
@@ -126,10 +130,11 @@ export class Aftermath {
       return { kind: 'cutover', note: `${order.target} took over and does not answer`, isCommitted: true };
     }
     await passage.clean(signal);
-    return {
-      kind: 'failed',
-      because: `${order.target} had taken over, and ${proof ?? 'it does not answer'}: the pod starts anew`,
-    };
+    const end =
+      proof === undefined
+        ? 'has not answered since: how the pod is there is not known'
+        : `${proof}: the pod starts anew`;
+    return { kind: 'failed', because: `${order.target} had taken over, and ${end}` };
   }
 
   /** What the API shows of the new pod. */
