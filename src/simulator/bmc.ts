@@ -3,6 +3,7 @@
  *
  * It promises what the contract suite holds both it and the real adapter to, and nothing more.
  */
+import { abortable } from '../errors/abortable.ts';
 import { MaintenanceError } from '../errors/maintenance-error.ts';
 import type { Bmc, BootDevice, PowerRequest, PowerState, SelEntry, SensorReading } from '../ports/bmc.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -63,7 +64,7 @@ export class SimulatedBmc implements Bmc {
     const turn = Promise.withResolvers<void>();
     this.#last = before.then(() => turn.promise);
     try {
-      await untilAborted(before, signal);
+      await abortable(before, signal);
       await this.#clock.sleep(Math.max(0, this.#freeAtMs - this.#clock.nowMs()), signal);
       try {
         await this.#meetFaults(signal);
@@ -92,17 +93,5 @@ export class SimulatedBmc implements Bmc {
       const message = `the BMC of ${name} refuses this user or password`;
       throw new MaintenanceError('bmc/password', 'halt', message, { details });
     }
-  }
-}
-
-async function untilAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = (): void => aborted.reject(signal.reason as Error);
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
   }
 }

@@ -5,6 +5,7 @@
  * the same address and port, so hand one `BmcLanes` to every adapter.
  */
 import type { Clock } from '../../ports/clock.ts';
+import { abortable } from '../../errors/abortable.ts';
 
 export class BmcLanes {
   readonly #clock: Clock;
@@ -38,7 +39,7 @@ export class BmcLane {
     // Whoever comes next waits for those before us too: we may give up our place while they still run.
     this.#last = before.then(() => turn.promise);
     try {
-      await untilAborted(before, signal);
+      await abortable(before, signal);
       const waitMs = this.#freeAtMs - this.#clock.nowMs();
       // A clock that was set back must not hold the lane for longer than the pause itself.
       if (waitMs > 0) await this.#clock.sleep(Math.min(waitMs, pauseMs), signal);
@@ -52,17 +53,5 @@ export class BmcLane {
     } finally {
       turn.resolve();
     }
-  }
-}
-
-async function untilAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => reject(signal.reason as Error);
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
   }
 }

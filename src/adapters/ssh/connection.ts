@@ -7,6 +7,7 @@
 import { readFile } from 'node:fs/promises';
 import { NodeSSH } from 'node-ssh';
 import type { ClientChannel } from 'ssh2';
+import { abortable } from '../../errors/abortable.ts';
 import { InvariantError, MaintenanceError } from '../../errors/maintenance-error.ts';
 import type { SecretRef } from '../../spec/values.ts';
 import * as problem from './errors.ts';
@@ -206,19 +207,5 @@ async function readKnownHosts(file: string): Promise<string> {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
     const message = `the known_hosts file ${file} cannot be read`;
     throw new MaintenanceError('ssh/host-key', 'halt', message, { details: { expectedIn: file }, cause: error });
-  }
-}
-
-/** What is waited for goes on; only the waiting ends. Its own failure later is of no interest then. */
-async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const stop = (): void => aborted.reject(signal.reason);
-  if (signal.aborted) stop();
-  signal.addEventListener('abort', stop, { once: true });
-  try {
-    return await Promise.race([work, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-    work.catch(() => undefined);
   }
 }

@@ -1,9 +1,11 @@
 /** What was last seen on each server, asked anew when it is old. It judges nothing. */
+import { abortable } from '../../errors/abortable.ts';
 import { MaintenanceError } from '../../errors/maintenance-error.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Connections } from '../../ports/connections.ts';
+import type { Shell } from '../../ports/shell.ts';
 import type { InventoryServer } from '../../spec/inventory.ts';
-import { runToEnd } from './jobs.ts';
+import { runJob } from './jobs.ts';
 import { askBootId, isSilence } from './pulse.ts';
 import { serverFactsOf, type ServerFacts } from './readiness.ts';
 import { lookText } from './scripts.ts';
@@ -34,11 +36,14 @@ const freshMs = 10_000;
 /** One that does not answer costs everybody this, so it is not asked so often. */
 const silentMs = 60_000;
 const timeoutMs = 60_000;
+const jobPrefix = 'criu-look-';
 const atOnce = 8;
 
 export class ServerLooks {
   readonly #needs: Needs;
   readonly #looks = new Map<string, Look>();
+  /** The last one that was begun at each server, whether it goes on or not. */
+  readonly #begun = new Map<string, Promise<unknown>>();
 
   constructor(needs: Needs) {
     this.#needs = needs;
@@ -69,18 +74,34 @@ export class ServerLooks {
     return this.#looks;
   }
 
-  /** A server that cannot be asked is a fact, too, and no error of the one who asks. */
+  /**
+   * A server that cannot be asked is a fact, too, and no error of the one who asks. One after the other: who is ready first
+   * takes all answers away that lie there.
+   */
   async look(server: InventoryServer, signal: AbortSignal, about: ReadonlySet<string> = new Set()): Promise<Look> {
+    const before = this.#begun.get(server.node);
+    const own = (async () => {
+      if (before)
+        await abortable(
+          before.catch(() => undefined),
+          signal,
+        );
+      return this.#look(server, signal, about);
+    })();
+    this.#begun.set(server.node, own);
+    return own;
+  }
+
+  async #look(server: InventoryServer, signal: AbortSignal, about: ReadonlySet<string>): Promise<Look> {
     const { connections, clock } = this.#needs;
     const atMs = clock.nowMs();
     const shell = connections.shellOf(server);
-    const id = `criu-look-${atMs.toString(36)}`;
     let look: Look;
     try {
       // A server that is down, perhaps for its own maintenance, must not hold up the evacuation of another.
       await askBootId(shell, clock, signal);
-      const output = await runToEnd(shell, { id, script: lookText(), timeoutMs }, signal);
-      await shell.forget('criu-look-', signal);
+      const output = await ask(shell, atMs.toString(36), signal);
+      await shell.forget(jobPrefix, signal);
       look = { kind: 'seen', facts: serverFactsOf(output), atMs, about };
     } catch (error) {
       if (signal.aborted) throw error;
@@ -91,6 +112,21 @@ export class ServerLooks {
     this.#looks.set(server.node, look);
     return look;
   }
+}
+
+/** @throws MaintenanceError */
+async function ask(shell: Shell, id: string, signal: AbortSignal): Promise<string> {
+  const job = { script: lookText(), timeoutMs, patienceMs: timeoutMs + 30_000 };
+  let because = '';
+  // It changes nothing, so one that broke off may be made again: another daemon may have taken the answer away.
+  for (const which of ['', '-again']) {
+    const result = await runJob(shell, { ...job, id: `${jobPrefix}${id}${which}` }, signal);
+    if (result.kind === 'said') return result.output;
+    if (result.kind === 'lost') because = result.because;
+    else because = result.kind === 'running' ? 'the look at it does not end' : 'the look at it broke off';
+    if (result.kind !== 'rebooted') break;
+  }
+  throw new MaintenanceError('service/failed', 'retry', because);
 }
 
 function isStale(look: Look | undefined, nowMs: number, ready: ReadonlySet<string> = new Set()): boolean {
