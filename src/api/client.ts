@@ -6,7 +6,16 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
-import type { Finding, Operations, PlanPreview, PlanWindows, ServerSummary, Started } from '../engine/operations.ts';
+import type {
+  Finding,
+  Operations,
+  PlanPreview,
+  PlanWindows,
+  PowerRequest,
+  ServerStanding,
+  ServerSummary,
+  Started,
+} from '../engine/operations.ts';
 import type { Snapshot } from '../engine/snapshot.ts';
 import type { OutputLine } from '../ports/journal.ts';
 import type { PowerState } from '../ports/bmc.ts';
@@ -75,8 +84,11 @@ export class ApiClient {
   servers(): Promise<ServerSummary[]> {
     return this.#ask('GET', '/v1/servers', { timeoutMs: slowTimeoutMs });
   }
-  power(server: string, verb: 'status' | 'on' | 'off' | 'cycle'): Promise<{ server: string; power: PowerState }> {
-    return this.#ask('POST', pathOf('servers', server, 'power'), { body: { verb }, timeoutMs: slowTimeoutMs });
+  server(name: string): Promise<ServerStanding> {
+    return this.#ask('GET', pathOf('servers', name));
+  }
+  power(server: string, request: PowerRequest): Promise<{ server: string; power: PowerState }> {
+    return this.#ask('POST', pathOf('servers', server, 'power'), { body: request, timeoutMs: slowTimeoutMs });
   }
   evacuate(server: string): Promise<{ runId: string }> {
     return this.#ask('POST', pathOf('servers', server, 'evacuate'), { timeoutMs: slowTimeoutMs });

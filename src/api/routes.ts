@@ -27,7 +27,7 @@ export interface AppSettings {
 const bodyBytesMax = 65_536;
 
 const StartBody = z.strictObject({ plan: Name });
-const PowerBody = z.strictObject({ verb: z.enum(['status', 'on', 'off', 'cycle']) });
+const PowerBody = z.strictObject({ verb: z.enum(['status', 'on', 'off', 'cycle']), force: z.boolean().optional() });
 /** Who asks, as they say themselves: for the journal, not for rights. */
 const By = z.string().regex(/^[\x21-\x7e]{1,128}$/);
 
@@ -112,10 +112,11 @@ function addRequestRoutes(app: Hono, operations: Operations): void {
 
 function addServerRoutes(app: Hono, operations: Operations): void {
   app.get('/v1/servers', async (context) => context.json(await operations.servers()));
+  app.get('/v1/servers/:server', async (context) => context.json(await operations.server(nameOf(context, 'server'))));
   app.post('/v1/servers/:server/power', async (context) => {
     const server = nameOf(context, 'server');
-    const { verb } = await bodyOf(context, PowerBody);
-    return context.json({ server, power: await operations.power(server, verb, byOf(context)) });
+    const request = await bodyOf(context, PowerBody);
+    return context.json({ server, power: await operations.power(server, request, byOf(context)) });
   });
   app.post('/v1/servers/:server/evacuate', async (context) =>
     context.json(await operations.evacuate(nameOf(context, 'server'), byOf(context)), 202),

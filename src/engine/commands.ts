@@ -19,7 +19,8 @@ import { isServerPastReturn } from '../workflow/server-state.ts';
 import { detectMovers, moveOptions } from '../steps/ways.ts';
 import { MeasuredTimes } from './measured-times.ts';
 import { powerByHand } from './power-by-hand.ts';
-import type { Started } from './operations.ts';
+import { noSuchPlan, noSuchRun, noSuchServer, noSuchServerInRun } from './not-there.ts';
+import type { PowerRequest, Started } from './operations.ts';
 import { whyNotYet } from './windows.ts';
 import { coordinatorSite, type EngineWorld } from './world.ts';
 import type { RunLog } from './run-log.ts';
@@ -59,10 +60,7 @@ export class Commands {
   async #plan(planName: string, by: string, runId: string): Promise<Planned> {
     const documents = await this.#documents.read();
     const plan = documents.plans.find((candidate) => candidate.metadata.name === planName);
-    if (!plan) {
-      const names = documents.plans.map((candidate) => candidate.metadata.name).join(', ') || 'none';
-      throw new MaintenanceError('document/not-found', 'halt', `no plan named ${planName}; there are: ${names}`);
-    }
+    if (!plan) throw noSuchPlan(planName, documents.plans);
     const playbook = documents.playbooks.find((candidate) => candidate.metadata.name === plan.spec.playbook);
     if (!playbook) {
       throw new MaintenanceError('document/not-found', 'halt', `no playbook named ${plan.spec.playbook}`);
@@ -168,23 +166,23 @@ export class Commands {
     );
   }
 
-  /** By hand, past every plan: refused while a run has its hands on the server. */
-  async power(serverName: string, verb: 'status' | 'on' | 'off' | 'cycle', by: string): Promise<PowerState> {
+  /** By hand, past every plan: refused while a run has its hands on the server, or still means to, unless forced. */
+  async power(serverName: string, { verb, force = false }: PowerRequest, by: string): Promise<PowerState> {
     const server = await this.findServer(serverName);
     if (verb === 'status') return this.#world.connections.bmcOf(server).readPower(AbortSignal.timeout(askMs));
-    return powerByHand(this.#world, this.#log, { server, verb, by, runId: this.#newRunId() });
+    return powerByHand(this.#world, this.#log, { server, verb, force, by, runId: this.#newRunId() });
   }
 
   async findServer(name: string): Promise<InventoryServer> {
     const { servers } = await this.#documents.read();
     const server = servers.find((candidate) => candidate.name === name);
-    if (!server) throw new MaintenanceError('api/not-found', 'halt', `no server named ${name} in the inventory`);
-    return server;
+    if (server) return server;
+    throw noSuchServer(name, servers);
   }
 
   async mustFind(runId: string): Promise<RunState> {
     const run = await this.#log.run(runId);
-    if (!run) throw new MaintenanceError('api/not-found', 'halt', `there is no run ${runId}`);
+    if (!run) throw noSuchRun(runId, await this.#world.journal.runIds());
     return run;
   }
 
@@ -287,6 +285,6 @@ function unsettledServers({ definition, ends }: RunState): string[] {
 }
 
 function knownServer(run: RunState, server: string): void {
-  if (run.definition.servers.some((candidate) => candidate.name === server)) return;
-  throw new MaintenanceError('api/not-found', 'halt', `run ${run.definition.runId} has no server ${server}`);
+  const { runId, servers } = run.definition;
+  if (!servers.some((candidate) => candidate.name === server)) throw noSuchServerInRun(runId, server, servers);
 }

@@ -12,8 +12,11 @@ const probeMs = 30_000;
 /** BMCs and servers are probed by so many at once. */
 const atOnce = 20;
 
+/** What is looked at. */
+type Examined = Pick<EngineWorld, 'cluster' | 'connections' | 'movers'>;
+
 export async function examine(
-  world: EngineWorld,
+  world: Examined,
   documents: DocumentSource,
   describeStore: () => Promise<string>,
 ): Promise<Finding[]> {
@@ -22,7 +25,7 @@ export async function examine(
     ...aboutDocuments,
     ...(await examineCluster(world)),
     await probe('redis', 'redis', describeStore),
-    ...(await examineMovers(world)),
+    ...(await examineMovers(world, aboutDocuments)),
   ];
   const queue = [...servers];
   const perServer: Finding[][] = [];
@@ -73,7 +76,7 @@ function advice(code: ErrorCode): { code: ErrorCode; next?: string } {
   return next === '' ? { code } : { code, next };
 }
 
-async function examineCluster({ cluster }: EngineWorld): Promise<Finding[]> {
+async function examineCluster({ cluster }: Examined): Promise<Finding[]> {
   const reach = await probe('kubernetes', 'kubernetes', async () => {
     const signal = AbortSignal.timeout(probeMs);
     const version = await cluster.version(signal);
@@ -100,11 +103,17 @@ function missingRight(right: Right): Finding {
   };
 }
 
-/** One line for each live mover that is there, usable or not; and one for all that are not, with what is always there. */
-async function examineMovers({ movers }: EngineWorld): Promise<Finding[]> {
+/**
+ * One line for each live mover that is there, usable or not; and one for all that are not, with what is always there. Whether
+ * one is there may hang on the inventory: what is wrong with the documents is said once, in their own line.
+ */
+async function examineMovers({ movers }: Examined, aboutDocuments: readonly Finding[]): Promise<Finding[]> {
   const signal = AbortSignal.timeout(probeMs);
   const findings: Finding[] = [];
   const absent: string[] = [];
+  const unknown: string[] = [];
+  const isSaid = ({ code }: Finding): boolean =>
+    code !== undefined && aboutDocuments.some((finding) => finding.code === code);
   for (const mover of Object.values(movers).filter(({ name }) => isLiveMover(name))) {
     const finding = await probe('movers', mover.name, async () => {
       const detection = await mover.detect(signal);
@@ -113,14 +122,19 @@ async function examineMovers({ movers }: EngineWorld): Promise<Finding[]> {
       absent.push(`${mover.name} (${detection.because})`);
       return '';
     });
-    if (finding.text !== '') findings.push(finding);
+    if (isSaid(finding)) unknown.push(mover.name);
+    else if (finding.text !== '') findings.push(finding);
   }
   const always = Object.keys(movers).filter((name) => !isLiveMover(name));
-  const text = [`${always.join(', ')} always`, ...(absent.length > 0 ? [`not there: ${absent.join(', ')}`] : [])];
+  const text = [
+    `${always.join(', ')} always`,
+    ...(absent.length > 0 ? [`not there: ${absent.join(', ')}`] : []),
+    ...(unknown.length > 0 ? [`not known until the documents are right: ${unknown.join(', ')}`] : []),
+  ];
   return [{ area: 'movers', subject: 'movers', ok: true, text: text.join(' · ') }, ...findings];
 }
 
-async function examineServer(world: EngineWorld, server: InventoryServer): Promise<Finding[]> {
+async function examineServer(world: Examined, server: InventoryServer): Promise<Finding[]> {
   const signal = AbortSignal.timeout(probeMs);
   const ssh = await probe('server', server.name, async () => {
     const { kernel } = await world.connections.shellOf(server).readFacts(signal);

@@ -70,10 +70,35 @@ export interface Finding {
   readonly next?: string | undefined;
 }
 
+/** An unfinished run, and how far it is with one server: `elsewhere` where it has none of that name. */
+export interface RunBeside {
+  readonly runId: string;
+  readonly plan: string;
+  readonly stage: 'pending' | 'begun' | 'halted' | 'over' | 'elsewhere';
+}
+
+/** What is to be known before somebody lays hands on a server. */
+export interface ServerStanding {
+  readonly name: string;
+  readonly node: string;
+  /** All that are unfinished; requests for power are none. */
+  readonly runs: readonly RunBeside[];
+  /** On its node, whatever they are; left out where Kubernetes does not say so soon. */
+  readonly pods?: number | undefined;
+  /** Why `power off` and `cycle` are refused without force; left out: they are not. */
+  readonly keepsPower?: string | undefined;
+}
+
 export interface Started {
   readonly runId: string;
   /** Why the documents that it was made from may not be what was expected; empty or left out: nothing is wrong. */
   readonly notices?: readonly string[] | undefined;
+}
+
+export interface PowerRequest {
+  readonly verb: 'status' | 'on' | 'off' | 'cycle';
+  /** Also while an unfinished run has the server; never while somebody works on it at this moment. */
+  readonly force?: boolean | undefined;
 }
 
 export interface Operations {
@@ -93,7 +118,9 @@ export interface Operations {
   retry(runId: string, server: string, by: string): Promise<void>;
   skip(runId: string, server: string, by: string): Promise<void>;
   servers(): Promise<ServerSummary[]>;
-  power(server: string, verb: 'status' | 'on' | 'off' | 'cycle', by: string): Promise<PowerState>;
+  /** @throws `api/not-found`; Kubernetes need not be there */
+  server(name: string): Promise<ServerStanding>;
+  power(server: string, request: PowerRequest, by: string): Promise<PowerState>;
   evacuate(server: string, by: string): Promise<{ runId: string }>;
   returnServer(server: string, by: string): Promise<{ runId: string }>;
   /** Of all plans, or of this one. */

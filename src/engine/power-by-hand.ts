@@ -1,6 +1,7 @@
 /**
- * One power request that a person makes by hand, past every plan: refused while a run has its hands on the server, and
- * written into a journal of its own, request first and result after it.
+ * One power request that a person makes by hand, past every plan: refused while a run has its hands on the server, and off
+ * also where a run still means to do something with it, unless the person insists. It is written into a journal of its own,
+ * request first and result after it.
  *
  * It never tries a second time. Where the daemon ended in between, nobody saw how it went, and the journal says so.
  */
@@ -12,6 +13,7 @@ import type { InventoryServer } from '../spec/inventory.ts';
 import type { RunEvent } from '../workflow/events.ts';
 import type { RunState } from '../workflow/run-state.ts';
 import type { RunLog } from './run-log.ts';
+import { ownerOf, runsBeside, whyKeepPower } from './server-standing.ts';
 import type { EngineWorld } from './world.ts';
 
 const powerMs = 60_000;
@@ -19,20 +21,26 @@ const powerMs = 60_000;
 export interface PowerRequestByHand {
   readonly server: InventoryServer;
   readonly verb: 'on' | 'off' | 'cycle';
+  /** Also where an unfinished run has the server. A lease is respected all the same. */
+  readonly force: boolean;
   readonly by: string;
   readonly runId: string;
 }
 
-/** @throws `lease/held`, `bmc/…`, `journal/…` (then nothing was asked of the BMC) */
+/** @throws `lease/held`, `run/refused`, `bmc/…`, `journal/…` (then nothing was asked of the BMC) */
 export async function powerByHand(world: EngineWorld, log: RunLog, request: PowerRequestByHand): Promise<PowerState> {
-  const { server, verb, by, runId } = request;
+  const { server, verb, force, by, runId } = request;
   const lease = await world.leases.acquire(`server/${server.name}`);
   if ('heldBy' in lease) {
     throw new MaintenanceError('lease/held', 'halt', `${server.name} is being worked on by ${lease.heldBy}`);
   }
   try {
+    // Under the lease: no run can begin with it between this look and the BMC.
+    const runs = verb === 'on' ? [] : await runsBeside(world, log, server.name);
+    const why = whyKeepPower(server.name, runs);
+    if (why !== undefined && !force) throw new MaintenanceError('run/refused', 'halt', why);
     const definition = assembleSingle({ purpose: 'power', server, runId, startedBy: by });
-    const asked: RunEvent = { kind: 'powerByHand', server: server.name, verb, by };
+    const asked: RunEvent = { kind: 'powerByHand', server: server.name, verb, by, despite: ownerOf(runs)?.runId };
     await log.appendRun(runId, 0, [{ kind: 'runCreated', definition }, asked], lease);
     world.logger.info({ run: runId, server: server.name, verb, by }, 'power asked for by hand');
     return await carryOut(world, log, request, lease);

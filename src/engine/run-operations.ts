@@ -12,6 +12,7 @@ import type { Operations, ServerSummary } from './operations.ts';
 import type { EngineWorld } from './world.ts';
 import type { RunLog } from './run-log.ts';
 import { MeasuredTimes } from './measured-times.ts';
+import { standingOf } from './server-standing.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { listWindows } from './windows.ts';
 
@@ -62,7 +63,8 @@ export function createOperations({ world, log, documents, describeStore }: Opera
     retry: (runId, server, by) => commands.retry(runId, server, by),
     skip: (runId, server, by) => commands.skip(runId, server, by),
     servers: () => listServers(world, documents, log),
-    power: (server, verb, by) => commands.power(server, verb, by),
+    server: async (name) => standingOf(world, log, await commands.findServer(name)),
+    power: (server, request, by) => commands.power(server, request, by),
     evacuate: async (server, by) => ({ runId: await commands.evacuate(server, by) }),
     returnServer: async (server, by) => ({ runId: await commands.returnServer(server, by) }),
     windows: async (plan) => listWindows(await documents.read(), plan, world.clock.nowMs()),

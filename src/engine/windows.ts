@@ -1,9 +1,9 @@
 /** What opens when, for people and programs: the coming openings of plans, and why one of them is no use. It only looks. */
-import { MaintenanceError } from '../errors/maintenance-error.ts';
 import type { Documents } from '../ports/documents.ts';
 import { nextStart, openingsFrom, stateAt, type Opening, type Schedule } from '../schedule/schedule.ts';
 import type { MaintenancePlan } from '../spec/plan.ts';
 import { scheduleOf } from '../spec/plan-schedule.ts';
+import { noSuchPlan } from './not-there.ts';
 import type { OpeningView, PlanWindows } from './operations.ts';
 
 /** Of one plan that is asked for; of all plans fewer. */
@@ -12,10 +12,7 @@ const shownOfAll = 4;
 
 export function listWindows(documents: Documents, plan: string | undefined, nowMs: number): PlanWindows[] {
   const plans = documents.plans.filter(({ metadata }) => plan === undefined || metadata.name === plan);
-  if (plan !== undefined && plans.length === 0) {
-    const names = documents.plans.map(({ metadata }) => metadata.name).join(', ') || 'none';
-    throw new MaintenanceError('document/not-found', 'halt', `no plan named ${plan}; there are: ${names}`);
-  }
+  if (plan !== undefined && plans.length === 0) throw noSuchPlan(plan, documents.plans);
   return plans
     .map((one) => ({
       ...viewPlan(one, nowMs, plan === undefined ? shownOfAll : shownOfOne),

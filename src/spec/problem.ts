@@ -68,11 +68,11 @@ function editDistance(a: string, b: string): number {
   return last[b.length] ?? 0;
 }
 
-/** A hint where one of the candidates is close to the word: a third of its letters may differ, three at most. */
-export function didYouMean(word: string, candidates: readonly string[]): string | undefined {
+/** A hint where one of the candidates is close to the word: a third of its letters may differ, `editsMax` at most. */
+export function didYouMean(word: string, candidates: readonly string[], editsMax = 3): string | undefined {
   // Longer words are no typing mistakes, and comparing them would take long.
   if (word.length > 80) return undefined;
-  const limit = Math.min(3, Math.max(1, Math.floor(word.length / 3)));
+  const limit = Math.min(editsMax, Math.max(1, Math.floor(word.length / 3)));
   const ranked = candidates
     .filter((candidate) => candidate !== word && Math.abs(candidate.length - word.length) <= limit)
     .map((candidate) => ({ candidate, distance: editDistance(word.toLowerCase(), candidate.toLowerCase()) }))

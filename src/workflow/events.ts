@@ -113,8 +113,14 @@ export const RunEvent = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('stopRequested'), by }),
   z.object({ kind: z.literal('retryRequested'), server, by }),
   z.object({ kind: z.literal('skipRequested'), server, by }),
-  /** In a run of its own, before the BMC is asked. */
-  z.object({ kind: z.literal('powerByHand'), server, verb: z.enum(['on', 'off', 'cycle']), by }),
+  /** In a run of its own, before the BMC is asked. `despite`: the run that had the server, and was not asked. */
+  z.object({
+    kind: z.literal('powerByHand'),
+    server,
+    verb: z.enum(['on', 'off', 'cycle']),
+    by,
+    despite: z.string().optional(),
+  }),
 ]);
 export type RunEvent = z.infer<typeof RunEvent>;
 

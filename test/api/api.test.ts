@@ -68,7 +68,9 @@ describe('requests', () => {
     await client.requestServer('2611-a7', 'rack1-01', 'retry');
     await client.requestServer('2611-a7', 'rack1-01', 'skip');
     await client.servers();
-    expect(await client.power('rack1-01', 'off')).toEqual({ server: 'rack1-01', power: 'off' });
+    operations.standings = [{ name: 'rack1-01', node: 'n', runs: [] }];
+    expect(await client.server('rack1-01')).toEqual({ name: 'rack1-01', node: 'n', runs: [] });
+    expect(await client.power('rack1-01', { verb: 'off' })).toEqual({ server: 'rack1-01', power: 'off' });
     expect(await client.evacuate('rack1-01')).toEqual({ runId: 'e-1' });
     expect(await client.returnServer('rack1-01')).toEqual({ runId: 'r-1' });
     expect(await client.windows()).toEqual([]);
@@ -88,6 +90,7 @@ describe('requests', () => {
       'retry 2611-a7 rack1-01 by anna@ops1',
       'skip 2611-a7 rack1-01 by anna@ops1',
       'servers',
+      'server rack1-01',
       'power rack1-01 off by anna@ops1',
       'evacuate rack1-01 by anna@ops1',
       'return rack1-01 by anna@ops1',

@@ -1,5 +1,13 @@
 /** A small `Operations` for the tests of API and command line: answers from fields, remembers what was asked. */
-import type { Finding, Operations, PlanPreview, PlanWindows, ServerSummary } from '../../src/engine/operations.ts';
+import type {
+  Finding,
+  Operations,
+  PlanPreview,
+  PlanWindows,
+  PowerRequest,
+  ServerStanding,
+  ServerSummary,
+} from '../../src/engine/operations.ts';
 import type { Snapshot } from '../../src/engine/snapshot.ts';
 import { MaintenanceError } from '../../src/errors/maintenance-error.ts';
 import type { OutputLine, StreamId } from '../../src/ports/journal.ts';
@@ -10,6 +18,7 @@ type Entry = Awaited<ReturnType<Operations['history']>>[number];
 export class FakeOperations implements Operations {
   runViews: RunView[] = [];
   serverList: ServerSummary[] = [];
+  standings: ServerStanding[] = [];
   findings: Finding[] = [];
   planWindows: PlanWindows[] = [];
   previews: PlanPreview[] = [];
@@ -76,8 +85,14 @@ export class FakeOperations implements Operations {
   async servers(): Promise<ServerSummary[]> {
     return this.#answer('servers', this.serverList);
   }
-  async power(server: string, verb: string, by: string): Promise<'on' | 'off'> {
-    return this.#answer(`power ${server} ${verb} by ${by}`, verb === 'off' ? 'off' : 'on');
+  async server(name: string): Promise<ServerStanding> {
+    this.#answer(`server ${name}`, undefined);
+    const standing = this.standings.find((candidate) => candidate.name === name);
+    if (!standing) throw new MaintenanceError('api/not-found', 'halt', `no server named ${name} in the inventory`);
+    return standing;
+  }
+  async power(server: string, { verb, force = false }: PowerRequest, by: string): Promise<'on' | 'off'> {
+    return this.#answer(`power ${server} ${verb}${force ? ' by force' : ''} by ${by}`, verb === 'off' ? 'off' : 'on');
   }
   async evacuate(server: string, by: string): Promise<{ runId: string }> {
     return this.#answer(`evacuate ${server} by ${by}`, { runId: 'e-1' });

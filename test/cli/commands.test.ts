@@ -2,6 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import type { ServerStanding } from '../../src/engine/operations.ts';
 import { MaintenanceError } from '../../src/errors/maintenance-error.ts';
 import { buildProgram } from '../../src/cli/program.ts';
 import { temporaryFolder, token, type Served } from '../api/fixture.ts';
@@ -10,9 +11,22 @@ import { runHere, serveCli, type Ended, type Handed } from './harness.ts';
 import type { RunDefinition } from '../../src/workflow/definition.ts';
 import { busyRun, findings, haltedRun, history, preview, servers } from './samples.ts';
 
+const standing: ServerStanding = { name: 'rack1-01', node: 'rack1-01', runs: [], pods: 3 };
+
+/** What was asked for; looking at what is there is not. */
+function changesAsked({ operations }: Served): string[] {
+  return operations.asked.filter((what) => what.includes(' by '));
+}
+
+/** Without the line breaks that the width of the terminal makes. */
+function flat(text: string): string {
+  return text.replaceAll(/\s+/g, ' ');
+}
+
 async function withFake(argv: string[], prepare: (served: Served) => void = () => undefined): Promise<Ended & Served> {
   const served = await serveCli();
   served.operations.runViews = [busyRun, haltedRun];
+  served.operations.standings = [standing];
   prepare(served);
   const ended = await runHere(argv, { env: { PITCREW_SERVER: served.api.address } });
   return { ...ended, ...served };
@@ -76,7 +90,7 @@ describe('-o json and -o yaml', () => {
     [['plan', 'weekly-kernel'], preview],
     [['start', 'weekly-kernel'], { runId: '2611-a7' }],
     [['pause', '2611-a7'], { runId: '2611-a7', requested: 'pause' }],
-    [['skip', '2611-a7', 'rack1-01', '--yes'], { runId: '2611-a7', server: 'rack1-01', requested: 'skip' }],
+    [['skip', '2611-a7', 'rack2-05', '--yes'], { runId: '2611-a7', server: 'rack2-05', requested: 'skip' }],
     [['power', 'rack1-01', 'status'], { server: 'rack1-01', power: 'on' }],
     [['evacuate', 'rack1-01', '-y'], { runId: 'e-1' }],
   ];
@@ -101,16 +115,17 @@ describe('every state change', () => {
     [['approve', '2611-a7'], 'approve 2611-a7 by anna@ops1'],
     [['stop', '2611-a7', '--yes'], 'stop 2611-a7 by anna@ops1'],
     [['retry', '2611-a7', 'rack1-01'], 'retry 2611-a7 rack1-01 by anna@ops1'],
-    [['skip', '2611-a7', 'rack1-01', '--yes'], 'skip 2611-a7 rack1-01 by anna@ops1'],
+    [['skip', '2611-a7', 'rack2-05', '--yes'], 'skip 2611-a7 rack2-05 by anna@ops1'],
     [['power', 'rack1-01', 'on'], 'power rack1-01 on by anna@ops1'],
     [['power', 'rack1-01', 'off', '--yes'], 'power rack1-01 off by anna@ops1'],
     [['power', 'rack1-01', 'cycle', '--yes'], 'power rack1-01 cycle by anna@ops1'],
+    [['power', 'rack1-01', 'off', '-y', '--force'], 'power rack1-01 off by force by anna@ops1'],
     [['evacuate', 'rack1-01', '--yes'], 'evacuate rack1-01 by anna@ops1'],
     [['return', 'rack1-01'], 'return rack1-01 by anna@ops1'],
   ];
   it.each(cases)('%j is asked once, in the name of the person, and names the next command', async (argv, asked) => {
     const ended = await withFake(argv);
-    expect({ asked: ended.operations.asked, code: ended.code }).toEqual({ asked: [asked], code: 0 });
+    expect({ asked: changesAsked(ended), code: ended.code }).toEqual({ asked: [asked], code: 0 });
     const named = [...ended.stderr.matchAll(/`pitcrew ([a-z]+)/g)].map((match) => match[1]);
     expect(named.length).toBeGreaterThan(0);
     const known = buildProgram('1.2.3', async () => undefined).commands.map((command) => command.name());
@@ -125,14 +140,75 @@ describe('every state change', () => {
 
   it.each([
     [['stop', '2611-a7']],
-    [['skip', '2611-a7', 'rack1-01']],
+    [['skip', '2611-a7', 'rack2-05']],
     [['power', 'rack1-01', 'off']],
     [['power', 'rack1-01', 'cycle']],
     [['evacuate', 'rack1-01']],
   ])('that is dangerous, as %j, is refused without a terminal and without --yes', async (argv) => {
     const ended = await withFake(argv);
-    expect({ asked: ended.operations.asked, code: ended.code }).toEqual({ asked: [], code: 2 });
+    expect({ asked: changesAsked(ended), code: ended.code }).toEqual({ asked: [], code: 2 });
     expect(ended.stderr).toMatch(/nobody is here to answer[\s\S]*--yes/);
+  });
+
+  it.each([
+    [['stop', '2611-a8'], 'there is no run 2611-a8'],
+    [['skip', '2611-a8', 'rack1-01'], 'there is no run 2611-a8'],
+    [['skip', '2611-a7', 'rack2-055'], 'run 2611-a7 has no server rack2-055; did you mean "rack2-05"?'],
+    [['power', 'rack1-0l', 'off'], 'no server named rack1-0l'],
+    [['power', 'rack1-0l', 'cycle'], 'no server named rack1-0l'],
+    [['evacuate', 'rack1-0l'], 'no server named rack1-0l'],
+  ])('that is dangerous says first that there is no such thing: %j', async (argv, why) => {
+    const ended = await withFake(argv);
+    expect({ asked: changesAsked(ended), code: ended.code }).toEqual({ asked: [], code: 2 });
+    expect(flat(ended.stderr)).toContain(why);
+    expect(ended.stderr).not.toContain('nobody is here to answer');
+  });
+});
+
+describe('power off', () => {
+  const keepsPower = 'rack1-01 belongs to run 2611-a7 (weekly-kernel), which has not come to it yet';
+  const pending: ServerStanding = {
+    ...standing,
+    runs: [{ runId: '2611-a7', plan: 'weekly-kernel', stage: 'pending' }],
+    keepsPower,
+  };
+  const off = (given: Partial<ServerStanding>, ...words: string[]) =>
+    withFake(['power', 'rack1-01', 'off', ...words], ({ operations }) => {
+      operations.standings = [{ ...standing, ...given }];
+    });
+
+  it('of a server that a run still means to come to is refused before anybody is asked, also with --yes', async () => {
+    for (const words of [[], ['--yes']]) {
+      const ended = await off(pending, ...words);
+      expect({ asked: changesAsked(ended), code: ended.code }).toEqual({ asked: [], code: 4 });
+      expect(flat(ended.stderr)).toContain(keepsPower);
+    }
+  });
+
+  it('says with --force what it is forced past', async () => {
+    const ended = await off(pending, '--yes', '--force');
+    expect(ended).toMatchObject({ code: 0, stdout: 'rack1-01 power off\n' });
+    expect(ended.stderr).toContain('warning: run 2611-a7 (weekly-kernel) has yet to come to rack1-01\n');
+  });
+
+  it('says that a run is going on whose pods may be there, and nothing of the run that halted at this server', async () => {
+    const runs = [
+      { runId: 'r1', plan: 'patch', stage: 'elsewhere' },
+      { runId: 'r2', plan: 'bios', stage: 'halted' },
+    ] as const;
+    const { stderr } = await off({ runs }, '--yes');
+    expect(stderr.match(/^warning: .*$/gm)).toEqual([
+      'warning: run r1 (patch) is going on: pods that it has moved may be on rack1-01 now',
+    ]);
+  });
+
+  it.each([
+    [3, 'The 3 pods on it are killed.'],
+    [1, 'The 1 pod on it is killed.'],
+    [0, 'No pod is on it.'],
+    [undefined, 'Whatever runs there is killed.'],
+  ])('asks with what is at stake: %j pods', async (pods, question) => {
+    expect(flat((await off({ pods })).stderr)).toContain(`Power off rack1-01? ${question}`);
   });
 });
 

@@ -195,7 +195,7 @@ describe('dangerous verbs on a terminal', () => {
     await child.until('Stop run 2611-a7? It cannot be resumed. [y/N]');
     child.process.stdin?.write(answer);
     expect(await child.ended).toMatchObject({ code });
-    expect(fake.operations.asked).toHaveLength(askedCount);
+    expect(fake.operations.asked.filter((what) => what.startsWith('stop'))).toHaveLength(askedCount);
   });
 });
 

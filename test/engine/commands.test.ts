@@ -1,7 +1,7 @@
 /** What people may ask when, on the engine in virtual time. */
 import { describe, expect, it } from 'vitest';
 import { MaintenanceError } from '../../src/errors/maintenance-error.ts';
-import { plan, playbook, Simulation, type Daemon } from '../simulation/harness.ts';
+import { plan, playbook, Simulation, type Daemon, type Shape } from '../simulation/harness.ts';
 import type { MachineFaults } from '../../src/simulator/machine.ts';
 
 interface Setting {
@@ -9,7 +9,11 @@ interface Setting {
   readonly daemon: Daemon;
 }
 
-async function setting(rollout: Record<string, unknown> = {}, faults: Partial<MachineFaults> = {}): Promise<Setting> {
+async function setting(
+  rollout: Record<string, unknown> = {},
+  faults: Partial<MachineFaults> = {},
+  tamper?: Shape['tamper'],
+): Promise<Setting> {
   const simulation = new Simulation({
     seed: 3,
     servers: ['a', 'b'].map((name) => ({
@@ -18,6 +22,7 @@ async function setting(rollout: Record<string, unknown> = {}, faults: Partial<Ma
       shutdownMs: 2_000,
       faults: name === 'a' ? faults : {},
     })),
+    ...(tamper ? { tamper } : {}),
     workloads: [{ kind: 'deployment', name: 'web', replicas: 2 }],
     plan: plan({ rollout }),
     playbook: playbook({
@@ -261,19 +266,97 @@ describe('the single verbs of a server', () => {
   it('power goes off, is read to be off, and goes on; never while a run works on the server', async () => {
     const world = await setting();
     const { simulation, daemon } = world;
-    expect(await simulation.settle(daemon.operations.power('b', 'cycle', 'anna'))).toBe('on');
+    expect(await simulation.settle(daemon.operations.power('b', { verb: 'cycle' }, 'anna'))).toBe('on');
     expect(simulation.world.machines.get('b')?.powerCycles).toBe(1);
     const runId = await simulation.startRun(daemon);
     await untilPhase(world, runId, 'a', 'evacuating');
-    expect(await refusal(simulation, daemon.operations.power('a', 'off', 'anna'))).toContain('lease/held');
+    expect(await refusal(simulation, daemon.operations.power('a', { verb: 'off' }, 'anna'))).toContain('lease/held');
+  });
+
+  it('power is not taken from a server that a run has yet to come to, unless the person insists', async () => {
+    const world = await setting();
+    const { simulation, daemon } = world;
+    const { operations } = daemon;
+    const runId = await simulation.startRun(daemon);
+    await untilPhase(world, runId, 'a', 'evacuating');
+    const standing = await simulation.settle(operations.server('b'));
+    expect(standing.runs).toEqual([{ runId, plan: 'weekly', stage: 'pending' }]);
+    for (const verb of ['off', 'cycle'] as const) {
+      const why = await refusal(simulation, operations.power('b', { verb }, 'anna'));
+      expect(why).toBe(`run/refused: ${standing.keepsPower}`);
+      expect(why).toContain(`\`pitcrew skip ${runId} b\` takes it out of the run`);
+    }
+    expect(simulation.world.machines.get('b')).toMatchObject({ power: 'on', powerCycles: 0 });
+    // Nothing is lost by switching it on.
+    expect(await simulation.settle(operations.power('b', { verb: 'on' }, 'anna'))).toBe('on');
+    expect(await simulation.settle(operations.power('b', { verb: 'cycle', force: true }, 'anna'))).toBe('on');
+    const forced = (await simulation.settle(operations.runs())).filter(({ purpose }) => purpose === 'power');
+    const histories = forced.map((run) => simulation.settle(operations.history({ runId: run.runId })));
+    const events = (await Promise.all(histories)).flat().map(({ event }) => event);
+    expect(events).toContainEqual({ kind: 'powerByHand', server: 'b', verb: 'cycle', by: 'anna', despite: runId });
+  });
+
+  it('power may be taken from a server that a run has been told to skip, and from one that it halted at', async () => {
+    const { simulation, daemon } = await setting({ haltAfter: { failures: 1 } }, { neverBoots: true });
+    const { operations } = daemon;
+    const runId = await simulation.startRun(daemon);
+    await simulation.settle(operations.skip(runId, 'b', 'anna'));
+    expect(await simulation.settle(operations.power('b', { verb: 'off' }, 'anna'))).toBe('off');
+    await simulation.settle(operations.power('b', { verb: 'on' }, 'anna'));
+    await simulation.clock.run(() => false, simulation.clock.nowMs() + 3_600_000);
+    expect(await simulation.settle(operations.run(runId))).toMatchObject({ status: 'halted' });
+    expect(await simulation.settle(operations.power('a', { verb: 'cycle' }, 'anna'))).toBe('on');
+  });
+
+  it('a lease is respected by force too', async () => {
+    const world = await setting();
+    const { simulation, daemon } = world;
+    const runId = await simulation.startRun(daemon);
+    await untilPhase(world, runId, 'a', 'evacuating');
+    const forced = daemon.operations.power('a', { verb: 'off', force: true }, 'anna');
+    expect(await refusal(simulation, forced)).toContain('lease/held');
+  });
+
+  it('how a server stands is known although Kubernetes does not answer, only not what runs there', async () => {
+    let isAway = false;
+    const { simulation, daemon } = await setting({}, {}, (_daemon, doors) => {
+      const { cluster } = doors;
+      const view = cluster.view.bind(cluster);
+      cluster.view = (signal) =>
+        isAway ? Promise.reject(new MaintenanceError('cluster/unreachable', 'retry', 'no answer')) : view(signal);
+      return doors;
+    });
+    expect((await simulation.settle(daemon.operations.server('a'))).pods).toBeGreaterThan(0);
+    isAway = true;
+    const standing = await simulation.settle(daemon.operations.server('a'));
+    expect(standing).toMatchObject({ name: 'a', runs: [] });
+    expect(standing.pods).toBeUndefined();
+  });
+
+  it('a name that is nearly right is refused with the right one', async () => {
+    const { simulation, daemon } = await setting();
+    const { operations } = daemon;
+    const runId = await simulation.startRun(daemon);
+    const told = (work: Promise<unknown>): Promise<string> => refusal(simulation, work);
+    expect(await told(operations.server('aa'))).toBe(
+      'api/not-found: no server named aa in the inventory; did you mean "a"?',
+    );
+    expect(await told(operations.start({ plan: 'weekyl', by: 'anna' }))).toContain('did you mean "weekly"?');
+    const wrong = `${runId.slice(0, -1)}_`;
+    expect(await told(operations.run(wrong))).toBe(`api/not-found: there is no run ${wrong}; did you mean "${runId}"?`);
+    // Ids are made by chance: two letters more make another run.
+    expect(await told(operations.run(`${runId.slice(0, -2)}__`))).not.toContain('did you mean');
+    expect(await told(operations.skip(runId, 'bb', 'anna'))).toContain(
+      `run ${runId} has no server bb; did you mean "b"?`,
+    );
   });
 
   it('power by hand is written down before the BMC is asked, with who asked and how it ended', async () => {
     const { simulation, daemon } = await setting();
     const { operations } = daemon;
-    await simulation.settle(operations.power('b', 'status', 'anna'));
+    await simulation.settle(operations.power('b', { verb: 'status' }, 'anna'));
     expect(await simulation.settle(operations.runs())).toEqual([]);
-    await simulation.settle(operations.power('b', 'cycle', 'anna'));
+    await simulation.settle(operations.power('b', { verb: 'cycle' }, 'anna'));
     const [run] = await simulation.settle(operations.runs());
     expect(run).toMatchObject({
       purpose: 'power',
@@ -297,7 +380,7 @@ describe('the single verbs of a server', () => {
   it('power by hand whose daemon is killed is ended by another one, says that nobody saw it, and is not repeated', async () => {
     const { simulation, daemon } = await setting();
     const victim = await simulation.startDaemon('victim', { call: 1, effect: 'after', method: 'requestPower' });
-    void victim.operations.power('b', 'cycle', 'anna').catch(() => undefined);
+    void victim.operations.power('b', { verb: 'cycle' }, 'anna').catch(() => undefined);
     await simulation.clock.run(() => simulation.hasEnded, simulation.clock.nowMs() + 600_000);
     expect(victim.isKilled()).toBe(true);
     const [run] = await simulation.settle(daemon.operations.runs());
@@ -305,6 +388,6 @@ describe('the single verbs of a server', () => {
     expect(run?.reason).toContain('the daemon ended in between; `pitcrew power b status`');
     expect(simulation.world.machines.get('b')).toMatchObject({ power: 'off', powerCycles: 0 });
     // Nobody is kept from working on that server.
-    await simulation.settle(daemon.operations.power('b', 'on', 'ben'));
+    await simulation.settle(daemon.operations.power('b', { verb: 'on' }, 'ben'));
   });
 });

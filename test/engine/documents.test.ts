@@ -1,8 +1,11 @@
 /** What the commands say about the documents that they used, whatever these come from. */
 import { describe, expect, it } from 'vitest';
+import { examine } from '../../src/engine/doctor.ts';
 import { MaintenanceError } from '../../src/errors/maintenance-error.ts';
 import type { DocumentSource } from '../../src/ports/documents.ts';
-import { plan, playbook, Simulation } from '../simulation/harness.ts';
+import { CriuMover } from '../../src/movers/criu/criu-mover.ts';
+import { SurgeMover } from '../../src/movers/surge.ts';
+import { plan, playbook, Simulation, type Doors } from '../simulation/harness.ts';
 
 const commit = '4f1c2ab07d1e5c3b9a8f6e4d2c1b0a9f8e7d6c5b';
 const notice = 'commit 9abcdef is not used: plans/a.yaml:3:1 unknown key "x"; commit 4f1c2ab stays in use';
@@ -18,6 +21,48 @@ async function daemonWith(change: (documents: DocumentSource) => DocumentSource)
   });
   return { simulation, daemon: await simulation.startDaemon('d') };
 }
+
+const broken: DocumentSource = {
+  read: () => Promise.reject(new MaintenanceError('document/invalid', 'halt', 'plan.yaml:3:1 unknown key "x"')),
+};
+
+describe('documents that cannot be used', () => {
+  it('are said once by doctor, and not again by a mover that needs them', async () => {
+    const doors: Doors[] = [];
+    const simulation = new Simulation({
+      seed: 1,
+      servers: [{ name: 'a' }],
+      workloads: [],
+      plan: plan(),
+      playbook: playbook(),
+      tamper: (_daemon, given) => {
+        doors.push(given);
+        return given;
+      },
+    });
+    await simulation.startDaemon('d');
+    const [door] = doors;
+    if (!door) throw new Error('no daemon');
+    const { cluster, objects } = door;
+    const connections = {
+      bmcOf: ({ name }: { name: string }) => door.bmcOf(name),
+      shellOf: ({ name }: { name: string }) => door.shellOf(name),
+    };
+    const servers = async () => (await broken.read()).servers;
+    const criu = new CriuMover({ cluster, objects, connections, clock: simulation.clock, servers });
+    const world = { cluster, connections, movers: { criu, surge: new SurgeMover(cluster) } };
+    const findings = await simulation.settle(examine(world, broken, () => Promise.resolve('memory')));
+    expect(findings.filter(({ text }) => text.includes('unknown key "x"'))).toHaveLength(1);
+    expect(findings.filter(({ area }) => area === 'movers')).toEqual([
+      {
+        area: 'movers',
+        subject: 'movers',
+        ok: true,
+        text: 'surge always · not known until the documents are right: criu',
+      },
+    ]);
+  });
+});
 
 describe('documents from Git', () => {
   it('a run pins the commit that it was made from, and every command says what is not in use', async () => {
@@ -51,9 +96,7 @@ describe('documents from Git', () => {
   });
 
   it('doctor looks at everything else although no documents can be used', async () => {
-    const { simulation, daemon } = await daemonWith(() => ({
-      read: () => Promise.reject(new MaintenanceError('document/invalid', 'halt', 'plan.yaml:3:1 unknown key "x"')),
-    }));
+    const { simulation, daemon } = await daemonWith(() => broken);
     const findings = await simulation.settle(daemon.operations.doctor());
     expect(findings.map(({ area, ok }) => [area, ok])).toEqual([
       ['documents', false],

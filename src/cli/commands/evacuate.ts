@@ -12,6 +12,8 @@ export function addEvacuate(program: Command, run: Run): void {
     .description('cordon a server and move its pods away')
     .action((server: string, options: WatchOptions, command: Command) =>
       run(command, async (session) => {
+        // There is nothing to be sure about where there is no such server.
+        await (await session.client()).server(server);
         const isSure = await session.confirm(`Move all pods away from ${server}?`);
         if (!isSure) return ExitCode.refused;
         const title = `evacuate ${server}, then \`pitcrew return ${server}\``;

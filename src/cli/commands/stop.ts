@@ -11,6 +11,8 @@ export function addStop(program: Command, run: Run): void {
     .description('end a run: bring back what can be brought back, start nothing more')
     .action((runId: string, _options: unknown, command: Command) =>
       run(command, async (session) => {
+        // There is nothing to be sure about where there is no such run.
+        await (await session.client()).run(runId);
         const isSure = await session.confirm(`Stop run ${runId}? It cannot be resumed.`);
         if (!isSure) return ExitCode.refused;
         return request(session, {

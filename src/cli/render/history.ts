@@ -160,8 +160,10 @@ function describeRun(event: RunEvent, timeZone: string): string {
       return `stop asked for by ${event.by}`;
     case 'retryRequested':
       return `another try of ${event.server} asked for by ${event.by}`;
-    case 'powerByHand':
-      return `power ${event.verb} of ${event.server} asked for by ${event.by}, by hand`;
+    case 'powerByHand': {
+      const despite = event.despite === undefined ? '' : `, forced: run ${event.despite} had it`;
+      return `power ${event.verb} of ${event.server} asked for by ${event.by}, by hand${despite}`;
+    }
     case 'skipRequested':
       return `${event.server} to be skipped, asked for by ${event.by}`;
     default:
