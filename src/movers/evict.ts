@@ -61,7 +61,7 @@ export function restartIn(predictedMs: number): Assessment {
 
 export async function cancelEviction(cluster: Cluster, pod: PodRef, signal: AbortSignal): Promise<CancelAnswer> {
   const now = await cluster.readPod(pod, signal);
-  return now?.uid === pod.uid && !now.leaving ? 'cancelled' : 'committed';
+  return now?.uid === pod.uid && !now.leaving ? { kind: 'cancelled' } : { kind: 'committed' };
 }
 
 /** Looks first: a pod that is gone or going is never evicted again, and the uid is the one just read. */

@@ -82,7 +82,7 @@ export class SurgeMover implements PodMover {
 
   async cancel({ pod }: MoveOrder, signal: AbortSignal): Promise<CancelAnswer> {
     const answer = await cancelEviction(this.#cluster, pod, signal);
-    if (answer === 'cancelled') await this.#cluster.setReleased(pod, false, signal);
+    if (answer.kind === 'cancelled') await this.#cluster.setReleased(pod, false, signal);
     return answer;
   }
 }

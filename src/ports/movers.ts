@@ -110,11 +110,16 @@ export interface MoveContext {
   commit(): Promise<void>;
 }
 
-/**
- * `cancelled`: the source runs on and nothing of the move is left; also where nothing had begun. `cancelling`: asked for, ask
- * again. `committed`: too late, the move goes on to its end.
- */
-export type CancelAnswer = 'cancelled' | 'cancelling' | 'committed';
+export type CancelAnswer =
+  /**
+   * The source runs on and nothing of the move is left; also where nothing had begun. `uid`: it runs on under another one,
+   * because its object had to be made anew. `price`: what it has lost by coming back.
+   */
+  | { readonly kind: 'cancelled'; readonly uid?: string | undefined; readonly price?: string | undefined }
+  /** Asked for; ask again. */
+  | { readonly kind: 'cancelling' }
+  /** Too late: the move goes on to its end. */
+  | { readonly kind: 'committed' };
 
 export interface PodMover {
   readonly name: MoverName;
@@ -131,6 +136,6 @@ export interface PodMover {
    * freeze of a mover that freezes by itself lies within one call.
    */
   advance(order: MoveOrder, context: MoveContext): Promise<MoveProgress>;
-  /** Gives up before the commit point and leaves the source running. May be called any number of times. */
+  /** Gives up before the commit point and leaves the source running. Asked again, it answers the same again. */
   cancel(order: MoveOrder, signal: AbortSignal): Promise<CancelAnswer>;
 }

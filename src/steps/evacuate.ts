@@ -9,6 +9,7 @@ import { podKey, type PodView } from '../cluster/pod.ts';
 import { MaintenanceError } from '../errors/maintenance-error.ts';
 import type { ClusterView } from '../ports/cluster.ts';
 import { sayHold, type Hold } from '../workflow/hold.ts';
+import type { Move } from '../workflow/move-state.ts';
 import { takeTurn } from './choose-move.ts';
 import { podsLeft } from './emptiness.ts';
 import { advanceMove, beginMove, callBackMove, unfinishedMoves } from './moves.ts';
@@ -27,9 +28,8 @@ export async function advanceEvacuate(context: StepContext): Promise<StepResult>
   const holds = await advanceMoves(context, view);
   const ready = await detectMovers(context.movers, signal);
   const closedFor = closedWays(ready, view);
-  // A pod whose move is over is judged by nothing but whether it is gone: the view may be behind.
   const here = judgeServer(server.node, view, context.definition.evacuation, closedFor).filter(
-    ({ pod, verdict }) => verdict.kind !== 'stays' && context.state.moves[pod.uid]?.result !== 'done',
+    ({ pod, verdict }) => verdict.kind !== 'stays' && !isOfThePast(context.state.moves[pod.uid]),
   );
   const underWay = new Set(unfinishedMoves(context).map((move) => move.pod.uid));
   const wanted = here.filter(({ pod }) => !underWay.has(pod.uid));
@@ -60,6 +60,11 @@ export async function advanceEvacuate(context: StepContext): Promise<StepResult>
   const isOnlyLeaving = leaving.length === wanted.length && underWay.size === 0;
   const text = `${leaving[0]} is still leaving`;
   return holdWithin(context, holds[0] ?? (isOnlyLeaving ? { kind: 'waiting', for: 'pods', text } : undefined));
+}
+
+/** What moved, or came back as another, is judged by nothing but whether it is gone: the view may be behind. */
+function isOfThePast(move: Move | undefined): boolean {
+  return move?.result === 'done' || (move?.result === 'rolledBack' && move.newUid !== undefined);
 }
 
 /** Side by side: one pod's copying must not keep another's from being seen to. Returns what they wait for. */

@@ -114,18 +114,25 @@ async function recordProgress(context: MovesContext, move: Move, progress: MoveP
       await context.record({ kind: 'moveFinished', pod, result: 'done', because, evidence });
       return undefined;
     }
-    case 'rolledBack': {
-      const { because, uid } = progress;
-      const evidence = uid === undefined ? undefined : { kept: move.promise, uid, node: context.server.node };
-      await context.record({ kind: 'moveFinished', pod, result: 'rolledBack', because, evidence });
+    case 'rolledBack':
+      await recordWayBack(context, move, progress);
       return undefined;
-    }
     case 'failed':
       await context.record({ kind: 'moveFinished', pod, result: 'failed', because: progress.because });
       return undefined;
     default:
       return unreachable(progress);
   }
+}
+
+/** Whoever took it back: the tries with a pod go on counting under the uid that it has come back with. */
+async function recordWayBack(
+  context: MovesContext,
+  move: Move,
+  { because, uid }: { readonly because: string; readonly uid?: string | undefined },
+): Promise<void> {
+  const evidence = uid === undefined ? undefined : { kept: move.promise, uid, node: context.server.node };
+  await context.record({ kind: 'moveFinished', pod: refOf(move.pod), result: 'rolledBack', because, evidence });
 }
 
 /** A promise that was not kept is said aloud; it cannot be mended any more. */
@@ -154,9 +161,10 @@ async function giveUpLate(context: MovesContext, { pod }: Move, mover: PodMover)
   if (!move || move.result || move.isCommitted || move.timeoutMs === 0) return undefined;
   const takenMs = context.clock.nowMs() - move.startedMs;
   if (takenMs < move.timeoutMs) return undefined;
-  if ((await mover.cancel(orderOf(context, move), context.signal)) !== 'cancelled') return undefined;
-  const because = `given up after ${lengthText(takenMs)}`;
-  await context.record({ kind: 'moveFinished', pod: refOf(pod), result: 'rolledBack', because });
+  const answer = await mover.cancel(orderOf(context, move), context.signal);
+  if (answer.kind !== 'cancelled') return undefined;
+  const because = [`given up after ${lengthText(takenMs)}`, answer.price].filter(Boolean).join('; ');
+  await recordWayBack(context, move, { because, uid: answer.uid });
   return undefined;
 }
 
@@ -175,14 +183,15 @@ export async function callBackMove(
   const mover = moverOf(context, move);
   const pod = refOf(move.pod);
   const answer = await mover.cancel(orderOf(context, move), context.signal);
-  if (answer === 'cancelled') {
-    await context.record({ kind: 'moveFinished', pod, result: 'rolledBack', because });
+  if (answer.kind === 'cancelled') {
+    const { uid, price } = answer;
+    await recordWayBack(context, move, { because: price === undefined ? because : `${because}; ${price}`, uid });
   } else if (isLiveMover(move.mover)) {
     await advanceMove(context, view, move);
     if (context.state.moves[pod.uid]?.result) return;
     const takenMs = context.clock.nowMs() - move.startedMs;
     const disposition = takenMs < 2 * move.timeoutMs ? 'wait' : 'halt';
-    const state = answer === 'committed' ? 'past the commit point of' : 'being taken back from';
+    const state = answer.kind === 'committed' ? 'past the commit point of' : 'being taken back from';
     const message = `${podKey(pod)} is ${state} its move by ${move.mover}`;
     throw new MaintenanceError('evacuation/mover', disposition, message);
   } else {

@@ -64,6 +64,8 @@ export interface Shape {
   /** Put between a daemon and the world; by name of the daemon. */
   readonly tamper?: (daemon: string, doors: Doors) => Doors;
   readonly clusterFaults?: ConstructorParameters<typeof SimulatedCluster>[1];
+  /** Movers of the test's own, beside those that the daemon has. */
+  readonly movers?: (world: World, standard: EngineWorld['movers']) => EngineWorld['movers'];
   /** How often daemons look after runs and windows; long where weeks have to pass. */
   readonly sweepMs?: number;
   /** How far a daemon's clock is from the true time. */
@@ -176,6 +178,7 @@ export class Simulation {
     };
     const bmcs = new Map(this.inventory.map(({ name: server }) => [server, mortal(doors.bmcOf(server))]));
     const shells = new Map(this.inventory.map(({ name: server }) => [server, mortal(doors.shellOf(server))]));
+    const movers = moversOf(cluster, mortal(doors.objects), this.clock);
     const world: EngineWorld = {
       clock: mortal(this.#clockOf(name)),
       random,
@@ -185,7 +188,7 @@ export class Simulation {
         bmcOf: ({ name: server }) => mustHave(bmcs.get(server)),
         shellOf: ({ name: server }) => mustHave(shells.get(server)),
       },
-      movers: moversOf(cluster, mortal(doors.objects), this.clock),
+      movers: this.#shape.movers?.(this.world, movers) ?? movers,
       journal: mortal(doors.journal),
       leases: mortal(doors.leases),
       wakeUps: mortal(wakeUps),

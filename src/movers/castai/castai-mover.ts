@@ -91,14 +91,14 @@ export class CastAiMover implements PodMover {
   async cancel(order: MoveOrder, signal: AbortSignal): Promise<CancelAnswer> {
     const found = await this.#own(order, signal);
     const source = await sourceState(this.#tools.cluster, order.pod, signal);
-    if (!found) return source === 'running' ? 'cancelled' : 'committed';
+    if (!found) return source === 'running' ? { kind: 'cancelled' } : { kind: 'committed' };
     const { uid, status } = partsOf(found);
     const state = textAt(status, 'state');
-    if (state === 'Failed') return source === 'running' ? 'cancelled' : 'committed';
-    if (!isWaiting(state)) return 'committed';
+    if (state === 'Failed') return source === 'running' ? { kind: 'cancelled' } : { kind: 'committed' };
+    if (!isWaiting(state)) return { kind: 'committed' };
     const place = { namespace: order.pod.namespace, name: order.id };
     const answer = await this.#tools.objects.remove(castaiMigrations, place, uid, signal);
-    return answer === 'gone' && source === 'running' ? 'cancelled' : 'cancelling';
+    return answer === 'gone' && source === 'running' ? { kind: 'cancelled' } : { kind: 'cancelling' };
   }
 
   #own(order: MoveOrder, signal: AbortSignal): Promise<JsonRecord | undefined> {

@@ -10,13 +10,13 @@ import { podKey } from '../../cluster/pod.ts';
 import { MaintenanceError, unreachable } from '../../errors/maintenance-error.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Connections } from '../../ports/connections.ts';
-import type { MoveContext, MoveOrder, MoveProgress } from '../../ports/movers.ts';
+import type { CancelAnswer, MoveContext, MoveOrder, MoveProgress } from '../../ports/movers.ts';
 import type { ApiObjects } from '../../ports/objects.ts';
 import type { InventoryServer } from '../../spec/inventory.ts';
 import type { CutResult, Moved, Unclear } from './cut.ts';
 import { nodeOf, serverOf } from './ends.ts';
 import type { Passage } from './passage.ts';
-import { comeBack } from './way-back.ts';
+import { cameBack, comeBack } from './way-back.ts';
 
 interface Needs {
   readonly objects: ApiObjects;
@@ -83,7 +83,9 @@ export class Aftermath {
         isCommitted: true,
       };
     }
+    const uid = await cameBack(passage, this.#needs, signal);
     await passage.clean(signal);
+    if (uid !== undefined) return { kind: 'rolledBack', because: 'it had been taken back already', uid };
     return {
       kind: 'failed',
       because: `nothing of it is left on ${order.source}, and ${order.target} has not got it: it starts anew`,
@@ -157,15 +159,21 @@ export class Aftermath {
 
   /** Before the commit point, or where it was taken back: the source runs on. */
   async giveUp(passage: Passage, because: string, signal: AbortSignal): Promise<MoveProgress> {
-    if ((await passage.callOff(signal)) === 'committed') {
-      return { kind: 'cutover', note: because, isCommitted: true };
-    }
+    const taken = await this.takeBack(passage, signal);
+    if (taken.kind === 'committed') return { kind: 'cutover', note: because, isCommitted: true };
+    const { uid, price } = taken;
+    return { kind: 'rolledBack', because: price === undefined ? because : `${because}; ${price}`, uid };
+  }
+
+  /** All that goes back goes this way, whoever asks for it. */
+  async takeBack(passage: Passage, signal: AbortSignal): Promise<Exclude<CancelAnswer, { kind: 'cancelling' }>> {
+    if ((await passage.callOff(signal)) === 'committed') return { kind: 'committed' };
     const isHandedOver = await passage.isHandedOver(signal);
     const uid = isHandedOver ? await comeBack(passage, this.#needs, signal) : undefined;
     await passage.clean(signal);
-    if (!isHandedOver || passage.trip.keepsAddress) return { kind: 'rolledBack', because, uid };
+    if (!isHandedOver || passage.trip.keepsAddress) return { kind: 'cancelled', uid };
     const price = 'back on its own server it has its memory, another address, and no connection of before';
-    return { kind: 'rolledBack', because: `${because}; ${price}`, uid };
+    return { kind: 'cancelled', uid, price };
   }
 }
 

@@ -39,7 +39,6 @@ import { detectionOf } from './detection.ts';
 import { participation, ServerLooks, type ReadyPods } from './server-looks.ts';
 import { keepsAddress, moveLabel, policiesKind } from './steering.ts';
 import { sweepLeftovers, type MovesKnown, type Swept } from './sweep.ts';
-import { comeBack } from './way-back.ts';
 
 export interface CriuMoverNeeds {
   readonly cluster: Pick<Cluster, 'view' | 'readPod' | 'readNode'>;
@@ -151,10 +150,7 @@ export class CriuMover implements PodMover {
   async cancel(order: MoveOrder, signal: AbortSignal): Promise<CancelAnswer> {
     const view = await this.#needs.cluster.view(signal);
     const passage = await this.#passageOf(order, view);
-    if ((await passage.callOff(signal)) === 'committed') return 'committed';
-    if (await passage.isHandedOver(signal)) await comeBack(passage, this.#needs, signal);
-    await passage.clean(signal);
-    return 'cancelled';
+    return this.#aftermath.takeBack(passage, signal);
   }
 
   /** What moves left that are over. `journal` is asked for what it knows once everything was seen. */

@@ -5,7 +5,7 @@
  *
  * It never ends a container that serves: where it does not get through, the pod runs on and a person is told.
  */
-import { recordAt, textAt } from '../../cluster/json.ts';
+import { listAt, recordAt, textAt, type JsonRecord } from '../../cluster/json.ts';
 import { podKey, type PodRef } from '../../cluster/pod.ts';
 import { MaintenanceError } from '../../errors/maintenance-error.ts';
 import type { Clock } from '../../ports/clock.ts';
@@ -21,31 +21,34 @@ interface Needs {
   readonly clock: Clock;
 }
 
+/**
+ * The uid under which it is back already; `undefined`: it is not. Whoever died between the way back and writing it down left
+ * nothing else to go by, and must not set out on it a second time: what he came from is gone.
+ */
+export async function cameBack(away: Passage, needs: Needs, signal: AbortSignal): Promise<string | undefined> {
+  const back = wayBackOf(away, away.trip.pod, needs);
+  const pod = await back.newcomer(signal);
+  // A container counts as started only once it is restored, and what is still to be done for it there is not cleaned away.
+  if (!isStarted(pod) || (await back.clean(signal)) === 'kept') return undefined;
+  return uidOf(pod);
+}
+
 /** Gives the uid of the pod that runs on now. @throws `mover/unclear` where it could not be taken back */
-export async function comeBack(away: Passage, { objects, clock }: Needs, signal: AbortSignal): Promise<string> {
+export async function comeBack(away: Passage, needs: Needs, signal: AbortSignal): Promise<string> {
+  const already = await cameBack(away, needs, signal);
+  if (already !== undefined) return already;
+  const { clock } = needs;
   const newcomer = await away.newcomer(signal);
   const metadata = recordAt(newcomer, 'metadata');
-  const { id, source, timeoutMs } = away.trip;
-  const lost = away.trip.pod;
+  const { id, source, pod: lost } = away.trip;
   const pod: PodRef = newcomer
     ? { namespace: lost.namespace, name: textAt(metadata, 'name'), uid: textAt(metadata, 'uid') }
     : lost;
-  const trip = {
-    id: `${id}-back`,
-    containersOf: away.trip.containersOf,
-    pod,
-    source,
-    target: source,
-    isBound: true,
-    keepsAddress: away.trip.keepsAddress,
-    lazyFromBytes: 0,
-    timeoutMs,
-  };
-  const back = new Passage(trip, objects, clock);
+  const back = wayBackOf(away, pod, needs);
   await away.withdraw(signal);
   const last = await through(back, clock, signal);
   if (last === undefined) {
-    const uid = textAt(recordAt(await back.newcomer(signal), 'metadata'), 'uid');
+    const uid = uidOf(await back.newcomer(signal));
     await back.clean(signal);
     return uid;
   }
@@ -55,6 +58,26 @@ export async function comeBack(away: Passage, { objects, clock }: Needs, signal:
     `${podKey(lost)} runs on on ${source.node}, but Kubernetes does not know it any more, and it could not be taken back: ${last}. Removing /run/pitcrew/containers there lets its kubelet end it`,
     { details: { move: id } },
   );
+}
+
+/** `pod`: whose object goes, so that another is made. */
+function wayBackOf({ trip }: Passage, pod: PodRef, { objects, clock }: Needs): Passage {
+  const { id, containersOf, source, keepsAddress, timeoutMs } = trip;
+  const ends = { source, target: source, isBound: true };
+  return new Passage(
+    { id: `${id}-back`, containersOf, pod, ...ends, keepsAddress, lazyFromBytes: 0, timeoutMs },
+    objects,
+    clock,
+  );
+}
+
+function isStarted(pod: JsonRecord | undefined): boolean {
+  const containers = listAt(recordAt(pod, 'status'), 'containerStatuses');
+  return containers.length > 0 && containers.every((container) => 'running' in recordAt(container, 'state'));
+}
+
+function uidOf(pod: JsonRecord | undefined): string {
+  return textAt(recordAt(pod, 'metadata'), 'uid');
 }
 
 /** Undefined: it is back. Else what was in the way. */

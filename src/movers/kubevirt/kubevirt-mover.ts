@@ -122,13 +122,13 @@ export class KubeVirtMover implements PodMover {
   async cancel(order: MoveOrder, signal: AbortSignal): Promise<CancelAnswer> {
     const source = await sourceState(this.#tools.cluster, order.pod, signal);
     const own = await this.#own(order, signal);
-    if (!own) return source === 'running' ? 'cancelled' : 'committed';
-    if (own.phase === 'Failed') return source === 'running' ? 'cancelled' : 'committed';
-    if (own.phase === 'Succeeded' || (await this.#isCommitted(order, own, signal))) return 'committed';
+    if (!own) return source === 'running' ? { kind: 'cancelled' } : { kind: 'committed' };
+    if (own.phase === 'Failed') return source === 'running' ? { kind: 'cancelled' } : { kind: 'committed' };
+    if (own.phase === 'Succeeded' || (await this.#isCommitted(order, own, signal))) return { kind: 'committed' };
     const place = { namespace: order.pod.namespace, name: own.name };
     const answer = await this.#tools.objects.remove(machineMigrations, place, own.uid, signal);
     // KubeVirt keeps the object until it has ended, and it may end well.
-    return answer === 'gone' && source === 'running' ? 'cancelled' : 'cancelling';
+    return answer === 'gone' && source === 'running' ? { kind: 'cancelled' } : { kind: 'cancelling' };
   }
 
   async #own(order: MoveOrder, signal: AbortSignal): Promise<MachineMigration | undefined> {

@@ -101,21 +101,21 @@ export class PaguroMover implements PodMover {
     const { cluster, objects } = this.#tools;
     const migration = await this.#own(order, signal);
     const source = await sourceState(cluster, order.pod, signal);
-    if (!migration) return source === 'running' ? 'cancelled' : 'committed';
+    if (!migration) return source === 'running' ? { kind: 'cancelled' } : { kind: 'committed' };
     switch (migration.phase) {
       case 'Frozen':
       case 'CuttingOver':
       case 'Restoring':
       case 'Succeeded':
-        return 'committed';
+        return { kind: 'committed' };
       case 'Failed':
       case 'RolledBack':
-        return source === 'running' ? 'cancelled' : 'committed';
+        return source === 'running' ? { kind: 'cancelled' } : { kind: 'committed' };
       default: {
         const place = { namespace: order.pod.namespace, name: migration.name };
         const answer = await objects.remove(paguroMigrations, place, migration.uid, signal);
         // Asked is not done: it may have frozen meanwhile, and then it goes on.
-        return answer === 'gone' && source === 'running' ? 'cancelled' : 'cancelling';
+        return answer === 'gone' && source === 'running' ? { kind: 'cancelled' } : { kind: 'cancelling' };
       }
     }
   }
