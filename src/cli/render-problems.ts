@@ -1,4 +1,5 @@
 /** Draws the problems of documents for a terminal: place, sentence, the lines around it, and how many there are. Pure. */
+import type { PassedOver } from '../adapters/system/document-set.ts';
 import { isQuestion } from '../spec/problem.ts';
 import type { Problem } from '../spec/problem.ts';
 
@@ -6,6 +7,8 @@ export interface ProblemStyle {
   readonly color: boolean;
   /** How many documents were read, for the last line. */
   readonly documentCount: number;
+  /** Files that are not read and look as if they were meant to be. */
+  readonly passedOver?: readonly PassedOver[];
 }
 
 type Paint = (text: string) => string;
@@ -55,8 +58,18 @@ function lastLine(problems: readonly Problem[], documentCount: number): string {
   return `${parts.join(' and ')} in ${places} of ${documents}`;
 }
 
-export function renderProblems(problems: readonly Problem[], { color, documentCount }: ProblemStyle): string {
+export function renderProblems(
+  problems: readonly Problem[],
+  { color, documentCount, passedOver = [] }: ProblemStyle,
+): string {
   const paint = painter(color);
+  const unread = passedOver.map(
+    ({ path, because }) => `${paint.strong(printable(path))}  ${paint.warning('not read:')} ${because}`,
+  );
   const lines = problems.flatMap((problem) => renderOne(problem, paint));
-  return `${[...lines, lastLine(problems, documentCount)].join('\n')}\n`;
+  const last = [
+    lastLine(problems, documentCount),
+    ...(unread.length > 0 ? [`${counted(unread.length, 'file')} not read`] : []),
+  ];
+  return `${[...lines, ...unread, last.join('; ')].join('\n')}\n`;
 }

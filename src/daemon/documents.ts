@@ -66,8 +66,8 @@ async function webhookOf(file: string, { secrets }: DocumentsInput, documents: G
 /** Said at the start; documents that cannot be used must not keep a daemon from going on with unfinished runs. */
 export async function reportDocuments(documents: DocumentSource, logger: Logger): Promise<void> {
   try {
-    const { servers, warnings, commit } = await documents.read();
-    for (const warning of warnings ?? []) logger.warn({ warning }, 'warning in the documents');
+    const { servers, warnings = [], notices = [], commit } = await documents.read();
+    for (const warning of [...warnings, ...notices]) logger.warn({ warning }, 'warning in the documents');
     logger.info({ servers: servers.length, commit }, 'documents are valid');
   } catch (error) {
     if (!(error instanceof MaintenanceError)) throw error;

@@ -350,6 +350,25 @@ describe('validate', () => {
     expect(JSON.parse(asJson.stdout)).toMatchObject({ documentCount: 1, problems: [{ line: 4 }, { line: 5 }] });
   });
 
+  it('names the files that were probably meant, and is content with the others', async () => {
+    const folder = await temporaryFolder();
+    const text = await readFile(join(import.meta.dirname, 'good-inventory.yaml'), 'utf8');
+    await writeFile(join(folder, 'servers.YAML'), text);
+    const none = await runHere(['validate', folder]);
+    expect(none).toMatchObject({ code: 2, stdout: '' });
+    expect(flat(none.stderr)).toContain('servers.YAML is not read: documents are YAML');
+    await writeFile(join(folder, 'good.yaml'), text);
+    const good = await runHere(['validate', folder]);
+    expect(good).toMatchObject({ code: 0, stderr: '' });
+    expect(good.stdout).toBe(
+      `${join(folder, 'servers.YAML')}  not read: documents are YAML, in files that end in .yaml or .yml, in small letters\n` +
+        '1 document, no problem; 1 file not read\n',
+    );
+    expect(JSON.parse((await runHere(['validate', folder, '-o', 'json'])).stdout)).toMatchObject({
+      passedOver: [{ path: join(folder, 'servers.YAML') }],
+    });
+  });
+
   it('without anything to validate is wrong usage', async () => {
     expect(await runHere(['validate'], { cwd: await temporaryFolder() })).toMatchObject({ code: 2 });
     expect(await runHere(['validate', '/nowhere/at-all'])).toMatchObject({ code: 3 });

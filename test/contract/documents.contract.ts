@@ -21,11 +21,37 @@ export function documentsContract(
         '.github/x.yaml': 'x: 1',
         'a/.hidden.yaml': 'x: 1',
         'README.md': '# x',
+        'plans/weekly.yaml.bak': plan,
+        'plans/weekly.yaml~': plan,
+        'plans/notes.txt': plan,
+        'package.json': '{ "kind": "module" }',
+        LICENSE: 'x',
+        'playbooks/do.sh': 'x',
         'node_modules/x.yaml': 'x: 1',
       };
       const { source } = await make({ ...valid, ...noise });
       const { plans, playbooks, servers, warnings, notices = [] } = await source.read();
       expect([plans.length, playbooks.length, servers.length, warnings, notices]).toEqual([1, 1, 2, [], []]);
+    });
+
+    it('that were probably meant and are not read are named, also beside what is wrong in the others', async () => {
+      const mistaken = {
+        'plans/BIOS.YAML': plan,
+        'plans/old.Yml': plan,
+        'plans/firmware.yaml.txt': plan,
+        'plans/kernel.json': '{ "apiVersion": "pitcrew.dev/v1", "kind": "MaintenancePlan" }',
+        '.github/x.YAML': 'x: 1',
+        'a/.hidden.YAML': 'x: 1',
+      };
+      const { source } = await make({ ...valid, ...mistaken });
+      const { plans, notices = [] } = await source.read();
+      expect(plans).toHaveLength(1);
+      const named = notices.map((notice) => /(\w+\.[\w.]+) is not read: documents are YAML/.exec(notice)?.[1]);
+      expect(new Set(named)).toEqual(new Set(['BIOS.YAML', 'firmware.yaml.txt', 'kernel.json', 'old.Yml']));
+      const wrong = { 'plans/weekly.yaml': plan.replace('reboot-only', 'bios') };
+      const missing = await make({ ...valid, ...mistaken, ...wrong });
+      const message = expect.stringMatching(/no playbook[^]*BIOS\.YAML is not read/) as string;
+      await expect(missing.source.read()).rejects.toMatchObject({ code: 'document/invalid', message });
     });
 
     it('are read anew once they have changed, and the digest stands for what they say', async () => {

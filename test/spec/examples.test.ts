@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { readAndParse, readDocumentFiles } from '../../src/adapters/system/documents.ts';
+import { readAndParse, readDocuments } from '../../src/adapters/system/documents.ts';
 import { documentKinds, jsonSchemaText } from '../../src/spec/json-schema.ts';
 import { fillIn } from '../../src/spec/parameters.ts';
 import type { Playbook } from '../../src/spec/playbook.ts';
@@ -54,7 +54,7 @@ test('the example documents are valid together', () => {
 });
 
 test('each names its JSON Schema, and the schemas are those of today', async () => {
-  const files = await readDocumentFiles(folders);
+  const { files } = await readDocuments(folders);
   expect(files.length).toBeGreaterThan(5);
   for (const { path, text } of files) {
     const schema = /^# yaml-language-server: \$schema=(\S+)\n/.exec(text)?.[1];

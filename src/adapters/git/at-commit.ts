@@ -1,10 +1,10 @@
 /** The documents as one commit holds them, with the files beside them. It never looks at anything but that commit. */
 import type { Documents } from '../../ports/documents.ts';
 import { attachedFiles, type Attachments } from '../../spec/attachments.ts';
-import { documentsFrom } from '../system/document-set.ts';
+import { documentsFrom, isMeantAsDocument, passedOverAmong } from '../system/document-set.ts';
 import type { GitMirror } from './mirror.ts';
 import type { GitSettings } from './settings.ts';
-import { documentsIn, faultOfAttachment, isLargeFilePointer, type TreeEntry } from './tree.ts';
+import { documentsIn, faultOfAttachment, isLargeFilePointer, mistakablesIn, type TreeEntry } from './tree.ts';
 
 /** @throws `git/signature`, `git/not-found`, `document/invalid`, and what the mirror throws */
 export async function documentsAt(
@@ -19,7 +19,22 @@ export async function documentsAt(
   const entries = documentsIn(tree, settings.folders, commit);
   const texts = await mirror.read(entries, signal);
   const files = entries.map(({ path, id }) => ({ path, text: texts.get(id) ?? '' }));
-  return { ...documentsFrom(files, await attachmentsOf(mirror, files, tree, signal)), commit };
+  const attachments = await attachmentsOf(mirror, files, tree, signal);
+  const unread = await mistakenFor(mirror, tree, settings.folders, signal);
+  return { ...documentsFrom(files, attachments, passedOverAmong(unread, attachments)), commit };
+}
+
+/** The files that somebody may take for documents. */
+async function mistakenFor(
+  mirror: GitMirror,
+  tree: readonly TreeEntry[],
+  folders: readonly string[],
+  signal: AbortSignal,
+): Promise<string[]> {
+  const { byName, byText } = mistakablesIn(tree, folders);
+  const texts = await mirror.read(byText, signal);
+  const meant = byText.filter(({ id }) => isMeantAsDocument(texts.get(id) ?? ''));
+  return [...byName, ...meant].map(({ path }) => path);
 }
 
 async function attachmentsOf(

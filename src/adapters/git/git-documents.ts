@@ -75,7 +75,11 @@ export class GitDocuments implements DocumentSource {
   }
 
   read(): Promise<Documents> {
-    if (this.#used) return Promise.resolve({ ...this.#used, notices: noticesOf(this.#state, this.#used.commit) });
+    const used = this.#used;
+    if (used) {
+      const notices = [...noticesOf(this.#state, used.commit), ...(used.notices ?? [])];
+      return Promise.resolve({ ...used, notices });
+    }
     return Promise.reject(this.#whyNone());
   }
 

@@ -5,7 +5,7 @@
  * leave out servers or a limit.
  */
 import { MaintenanceError } from '../../errors/maintenance-error.ts';
-import { fileBytesMax, isDocumentName, tooLarge } from '../system/document-set.ts';
+import { fileBytesMax, isDocumentName, lookedIntoBytesMax, mistakable, tooLarge } from '../system/document-set.ts';
 
 export interface TreeEntry {
   readonly path: string;
@@ -17,6 +17,8 @@ export interface TreeEntry {
 
 /** More than that is no folder of documents. */
 const documentsMax = 10_000;
+/** Of files that are no documents: a repository with more of them holds something else as well. */
+const lookedIntoMax = 40;
 
 /** What `git ls-tree -r -z -l --full-tree` prints. */
 export function parseTree(listing: string): TreeEntry[] {
@@ -61,10 +63,31 @@ export function documentsIn(tree: readonly TreeEntry[], folders: readonly string
   return found;
 }
 
+/** Files below these folders that are no documents and may be taken for some, by name or by what is in them. */
+export function mistakablesIn(
+  tree: readonly TreeEntry[],
+  folders: readonly string[],
+): { readonly byName: readonly TreeEntry[]; readonly byText: readonly TreeEntry[] } {
+  const roots = folders.length === 0 ? [''] : folders;
+  const how = ({ path, kind }: TreeEntry): ReturnType<typeof mistakable> => {
+    const isNamed = roots.includes(path);
+    const root = roots.find((folder) => folder === '' || path.startsWith(`${folder}/`));
+    if (kind !== 'file' || isNamed || root === undefined) return undefined;
+    const parts = path.slice(root === '' ? 0 : root.length + 1).split('/');
+    return isHidden(parts.slice(0, -1)) ? undefined : mistakable(parts.at(-1) ?? '');
+  };
+  const byText = tree.filter((entry) => entry.bytes <= lookedIntoBytesMax && how(entry) === 'byText');
+  return { byName: tree.filter((entry) => how(entry) === 'byName'), byText: byText.slice(0, lookedIntoMax) };
+}
+
+function isHidden(folders: readonly string[]): boolean {
+  return folders.some((part) => part.startsWith('.') || part === 'node_modules');
+}
+
 function isCandidate(path: string, { kind }: TreeEntry): boolean {
   const parts = path.split('/');
   const name = parts.pop() ?? '';
-  if (parts.some((part) => part.startsWith('.') || part === 'node_modules')) return false;
+  if (isHidden(parts)) return false;
   return kind === 'submodule' ? !name.startsWith('.') && name !== 'node_modules' : isDocumentName(name);
 }
 

@@ -21,16 +21,56 @@ export function isDocumentName(name: string): boolean {
   return /\.ya?ml$/.test(name) && !name.startsWith('.');
 }
 
-/** @throws `document/invalid` with every problem in its message. */
-export function documentsFrom(files: readonly DocumentFile[], attachments: Attachments): Documents {
+/** A file that is not read although a person may think that it is. */
+export interface PassedOver {
+  readonly path: string;
+  readonly because: string;
+}
+
+const endings = 'documents are YAML, in files that end in .yaml or .yml, in small letters';
+
+/**
+ * Whether somebody may take this file, which is not read, for a document: by its name alone, or by what is in it. Backups
+ * (`plan.yaml.bak`, `plan.yaml~`), templates and whatever else has a name of its own are left alone: so are plans put aside.
+ */
+export function mistakable(name: string): 'byName' | 'byText' | undefined {
+  if (name.startsWith('.') || isDocumentName(name)) return undefined;
+  if (/\.ya?ml(?:\.txt)?$/i.test(name)) return 'byName';
+  return /\.json$/i.test(name) ? 'byText' : undefined;
+}
+
+/** Larger ones are not looked into: they are data. */
+export const lookedIntoBytesMax = 256 * 1024;
+
+/** Many files are JSON; those that say what our documents say at their beginning are meant as one. */
+export function isMeantAsDocument(text: string): boolean {
+  return /"apiVersion"\s*:\s*"pitcrew\.dev\/|"kind"\s*:\s*"(?:MaintenancePlan|Playbook|Inventory)"/.test(text);
+}
+
+/** `paths`: of files that look like documents; those that documents name are read, as what they are. */
+export function passedOverAmong(paths: readonly string[], attachments: Attachments): PassedOver[] {
+  return paths.filter((path) => !attachments.has(path)).map((path) => ({ path, because: endings }));
+}
+
+export function describePassedOver({ path, because }: PassedOver): string {
+  return `${path} is not read: ${because}`;
+}
+
+/** @throws `document/invalid` with every problem in its message, and what was not read: it may be what is missed. */
+export function documentsFrom(
+  files: readonly DocumentFile[],
+  attachments: Attachments,
+  passedOver: readonly PassedOver[],
+): Documents {
   const { plans, playbooks, servers, problems } = parseDocuments(files, attachments);
   const errors = problems.filter(({ severity }) => severity === 'error');
+  const notices = passedOver.map(describePassedOver);
   if (errors.length > 0) {
-    const message = errors.map(describeProblem).join('\n');
+    const message = [...errors.map(describeProblem), ...notices].join('\n');
     throw new MaintenanceError('document/invalid', 'halt', message, { details: { problems: errors.length } });
   }
   const warnings = problems.map(describeProblem);
-  return { plans, playbooks, servers, digest: digestOf(files, attachments), warnings };
+  return { plans, playbooks, servers, digest: digestOf(files, attachments), warnings, notices };
 }
 
 function digestOf(files: readonly DocumentFile[], attachments: Attachments): string {

@@ -13,7 +13,17 @@ import type { Attachments } from '../../spec/attachments.ts';
 import { parseDocuments } from '../../spec/parse.ts';
 import type { InventoryServer } from '../../spec/inventory.ts';
 import type { DocumentFile, ParsedDocuments } from '../../spec/parse.ts';
-import { documentsFrom, fileBytesMax, isDocumentName, tooLarge } from './document-set.ts';
+import {
+  documentsFrom,
+  fileBytesMax,
+  isDocumentName,
+  isMeantAsDocument,
+  lookedIntoBytesMax,
+  mistakable,
+  passedOverAmong,
+  tooLarge,
+  type PassedOver,
+} from './document-set.ts';
 
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file',
@@ -38,19 +48,43 @@ function byName(a: { readonly name: string }, b: { readonly name: string }): num
   return a.name < b.name ? -1 : 1;
 }
 
-async function documentsUnder(path: string): Promise<string[]> {
-  if (!(await stat(path)).isDirectory()) return [path];
-  const found: string[] = [];
-  for (const entry of (await readdir(path, { withFileTypes: true })).sort(byName)) {
-    const below = join(path, entry.name);
-    // Folders that are links are not followed, so there is no circle; files may be links, as in a mounted ConfigMap.
-    if (entry.isDirectory() && !entry.name.startsWith('.') && entry.name !== 'node_modules') {
-      found.push(...(await documentsUnder(below)));
-    } else if (isDocumentName(entry.name) && (await stat(below)).isFile()) {
-      found.push(below);
-    }
+interface Found {
+  readonly documents: string[];
+  /** Those that somebody may take for documents. */
+  readonly others: string[];
+  /** To folders. */
+  readonly links: string[];
+}
+
+async function look(path: string, found: Found): Promise<void> {
+  if (!(await stat(path)).isDirectory()) {
+    found.documents.push(path);
+    return;
   }
-  return found;
+  for (const entry of (await readdir(path, { withFileTypes: true })).sort(byName)) {
+    const { name } = entry;
+    const below = join(path, name);
+    const isFolder = !name.startsWith('.') && name !== 'node_modules';
+    // Folders that are links are not followed, so there is no circle; files may be links, as in a mounted ConfigMap.
+    if (entry.isDirectory() && isFolder) await look(below, found);
+    else if (entry.isSymbolicLink() && isFolder && (await isFolderAt(below))) found.links.push(below);
+    else if (isDocumentName(name) && (await stat(below)).isFile()) found.documents.push(below);
+    else if (await isMistakable(below, name)) found.others.push(below);
+  }
+}
+
+/** A link to nothing is no folder; where it has the name of a document it is an error later on. */
+async function isFolderAt(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() === true;
+}
+
+/** What cannot even be looked at was not meant to be read. */
+async function isMistakable(path: string, name: string): Promise<boolean> {
+  const how = mistakable(name);
+  const file = how && (await stat(path).catch(() => undefined));
+  if (!file?.isFile()) return false;
+  if (how === 'byName') return true;
+  return file.size <= lookedIntoBytesMax && isMeantAsDocument(await readFile(path, 'utf8').catch(() => ''));
 }
 
 async function readText(path: string): Promise<string> {
@@ -59,20 +93,39 @@ async function readText(path: string): Promise<string> {
   return readFile(path, 'utf8');
 }
 
-/** The documents under the given files and folders, sorted, each once. */
-export async function readDocumentFiles(paths: readonly string[]): Promise<DocumentFile[]> {
-  const files = new Map<string, DocumentFile>();
+interface ReadIn {
+  /** Sorted, each once. */
+  readonly files: readonly DocumentFile[];
+  readonly attachments: Attachments;
+  readonly passedOver: readonly PassedOver[];
+}
+
+/** The documents under the given files and folders, with the files that they name. */
+export async function readDocuments(paths: readonly string[]): Promise<ReadIn> {
+  const byRealPath = new Map<string, DocumentFile>();
+  const found: Found = { documents: [], others: [], links: [] };
   for (const path of paths) {
     try {
-      for (const file of await documentsUnder(path)) {
+      const seen = found.documents.length;
+      await look(path, found);
+      for (const file of found.documents.slice(seen)) {
         const real = await realpath(file);
-        if (!files.has(real)) files.set(real, { path: file.split(sep).join('/'), text: await readText(file) });
+        if (!byRealPath.has(real)) byRealPath.set(real, { path: shownPath(file), text: await readText(file) });
       }
     } catch (error) {
       throw unreadable(path, error);
     }
   }
-  return [...files.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+  const files = [...byRealPath.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+  const attachments = await readAttachments(files);
+  const unread = [...new Set(found.others)].filter((path) => !found.documents.includes(path)).map(shownPath);
+  const because = 'it is a link to a folder, which is not followed; name the folder itself';
+  const links = [...new Set(found.links)].map((link) => ({ path: shownPath(link), because }));
+  return { files, attachments, passedOver: [...passedOverAmong(unread, attachments), ...links] };
+}
+
+function shownPath(path: string): string {
+  return path.split(sep).join('/');
 }
 
 /** A link out of the playbook's folder would let a playbook fetch any file that this process may read. */
@@ -99,9 +152,11 @@ async function readAttachments(files: readonly DocumentFile[]): Promise<Attachme
 }
 
 /** For the command line: everything that can be said about the documents, valid or not. */
-export async function readAndParse(paths: readonly string[]): Promise<ParsedDocuments> {
-  const files = await readDocumentFiles(paths);
-  return parseDocuments(files, await readAttachments(files));
+export async function readAndParse(
+  paths: readonly string[],
+): Promise<ParsedDocuments & { readonly passedOver: readonly PassedOver[] }> {
+  const { files, attachments, passedOver } = await readDocuments(paths);
+  return { ...parseDocuments(files, attachments), passedOver };
 }
 
 export class FolderDocuments implements DocumentSource {
@@ -115,10 +170,10 @@ export class FolderDocuments implements DocumentSource {
   }
 
   async read(): Promise<Documents> {
-    const files = await readDocumentFiles(this.#paths);
+    const { files, attachments, passedOver } = await readDocuments(this.#paths);
     const hasInventory = files.some(({ text }) => /^kind:\s*["']?Inventory\b/m.test(text));
     const all = hasInventory || this.#otherServers.length === 0 ? files : [...files, inventoryOf(this.#otherServers)];
-    return documentsFrom(all, await readAttachments(files));
+    return documentsFrom(all, attachments, passedOver);
   }
 }
 

@@ -23,16 +23,21 @@ async function validate(session: Session, given: readonly string[]): Promise<Exi
     throw new UsageError(`none of ${documentPaths.join(', ')} is here`, 'pitcrew validate PATH…');
   }
   // Loaded here alone: no other command needs the YAML parser and the schemas.
-  const [{ readAndParse }, { renderProblems }] = await Promise.all([
+  const [{ readAndParse }, { describePassedOver }, { renderProblems }] = await Promise.all([
     import('../../adapters/system/documents.ts'),
+    import('../../adapters/system/document-set.ts'),
     import('../render-problems.ts'),
   ]);
-  const { problems, documentCount } = await readAndParse(paths);
+  const { problems, documentCount, passedOver } = await readAndParse(paths);
   // A folder mistyped, or a file by another name than .yaml and .yml, must not pass for a check.
   if (documentCount === 0 && problems.length === 0) {
-    throw new UsageError(`no document in ${paths.join(', ')}`, 'documents are files that end in .yaml or .yml');
+    const [first] = passedOver;
+    const why = first ? `; ${describePassedOver(first)}` : '';
+    throw new UsageError(`no document in ${paths.join(', ')}${why}`, 'documents are files that end in .yaml or .yml');
   }
   const { color } = session.view();
-  await session.print({ problems, documentCount }, () => renderProblems(problems, { color, documentCount }).trimEnd());
+  await session.print({ problems, documentCount, passedOver }, () =>
+    renderProblems(problems, { color, documentCount, passedOver }).trimEnd(),
+  );
   return problems.some(({ severity }) => severity === 'error') ? ExitCode.invalidDocument : ExitCode.done;
 }

@@ -1,8 +1,8 @@
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { FolderDocuments, readAndParse, readDocumentFiles } from '../../../src/adapters/system/documents.ts';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { FolderDocuments, readAndParse, readDocuments } from '../../../src/adapters/system/documents.ts';
 import { describeProblem } from '../../../src/spec/problem.ts';
 import { inventory, plan, playbook } from '../../spec/documents.ts';
 
@@ -27,7 +27,7 @@ const valid = { 'a/inventory.yaml': inventory, 'playbooks/x.yml': playbook, 'pla
 
 test('every YAML file below is read, sorted, each once, and nothing else', async () => {
   await put({ ...valid, 'notes.txt': 'x', '.git/x.yaml': 'x', 'a/.hidden.yaml': 'x', 'a/node_modules/x.yaml': 'x' });
-  const files = await readDocumentFiles([folder, join(folder, 'plan.yaml'), join(folder, 'a')]);
+  const { files } = await readDocuments([folder, join(folder, 'plan.yaml'), join(folder, 'a')]);
   expect(files.map(({ path }) => path)).toEqual(
     ['a/inventory.yaml', 'plan.yaml', 'playbooks/x.yml'].map((path) => join(folder, path)),
   );
@@ -37,7 +37,34 @@ test('every YAML file below is read, sorted, each once, and nothing else', async
 
 test('a file named by itself is read whatever its name', async () => {
   await put({ plan });
-  expect(await readDocumentFiles([join(folder, 'plan')])).toEqual([{ path: join(folder, 'plan'), text: plan }]);
+  expect((await readDocuments([join(folder, 'plan')])).files).toEqual([{ path: join(folder, 'plan'), text: plan }]);
+});
+
+test('a link to a folder is not followed, and that is said; one from a mounted ConfigMap is as it should be', async () => {
+  await put({ ...valid, '..data/x.yaml': 'x: 1', 'elsewhere.d/plan.yaml': 'x: 1' });
+  await rename(join(folder, 'elsewhere.d'), `${folder}-elsewhere`);
+  onTestFinished(() => rm(`${folder}-elsewhere`, { recursive: true }));
+  await symlink(`${folder}-elsewhere`, join(folder, 'more'));
+  await symlink(join(folder, '..data'), join(folder, '..new'));
+  await symlink(`${folder}-nowhere`, join(folder, 'dead'));
+  const { plans, notices } = await new FolderDocuments([folder]).read();
+  expect(plans).toHaveLength(1);
+  expect(notices).toEqual([
+    `${join(folder, 'more')} is not read: it is a link to a folder, which is not followed; name the folder itself`,
+  ]);
+});
+
+test('a file that is named by itself, or by a playbook, is read and not called unread', async () => {
+  const named = {
+    'x/plan.YAML': plan,
+    'playbooks/conf.YAML': 'a: 1\n',
+    'playbooks/conf.json': '{ "kind": "Playbook" }',
+  };
+  const steps =
+    '    - ssh: { copy: { from: conf.YAML, to: /etc/a } }\n    - ssh: { copy: { from: conf.json, to: /etc/b } }\n';
+  await put({ 'a/inventory.yaml': inventory, 'playbooks/x.yml': playbook + steps, ...named });
+  const { plans, notices } = await new FolderDocuments([folder, join(folder, 'x/plan.YAML')]).read();
+  expect([plans.length, notices]).toEqual([1, []]);
 });
 
 test('the digest stands for the texts: any change of any of them changes it, reading again does not', async () => {
@@ -61,7 +88,7 @@ test('a path that is not there is an error, never an empty set of documents', as
     message: `cannot read ${join(folder, 'missing')}: there is no such file`,
   });
   await symlink(join(folder, 'nowhere'), join(folder, 'broken.yaml'));
-  await expect(readDocumentFiles([folder])).rejects.toMatchObject({ code: 'document/not-found' });
+  await expect(readDocuments([folder])).rejects.toMatchObject({ code: 'document/not-found' });
 });
 
 test('every problem of every file is in the error, and warnings are not in the way', async () => {
