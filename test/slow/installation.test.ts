@@ -1,6 +1,11 @@
 /** The harness of the slow tests itself: whatever happens in a test, nothing is left running on this machine. */
+import { spawn } from 'node:child_process';
+import { once as first } from 'node:events';
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { isRunning, waitUntilGone } from '../../src/adapters/system/processes.ts';
 import { Installation, planName, quickServers, runEnded, until } from './installation.ts';
 import { processesIn } from './processes.ts';
 
@@ -39,13 +44,21 @@ describe('an installation', () => {
     expect(await processesIn(installation.folder)).toEqual([]);
   }, 180_000);
 
+  it('whose daemon is killed has no Redis any more either', async (context) => {
+    const installation = await Installation.for(context, { servers: quickServers(1) });
+    const daemon = await installation.startDaemon();
+    const pid = Number(await readFile(path.join(installation.dataOf(), 'redis', 'redis.pid'), 'utf8'));
+    expect(isRunning(pid)).toBe(true);
+    await daemon.kill();
+    expect(await waitUntilGone(pid, 10_000)).toBe(true);
+  }, 120_000);
+
   it('notices what was left running, and ends it', async (context) => {
     const installation = await Installation.start({ servers: quickServers(1) });
     context.onTestFinished(async () => await installation.stop());
-    const daemon = await installation.startDaemon();
-    await daemon.kill();
-    // Its Redis outlives it, and nobody takes it over here.
-    await expect(installation.stop()).rejects.toThrow(/process \d+ is left: .*redis-server/);
+    const left = spawn('sleep', ['600'], { cwd: installation.folder, stdio: 'ignore' });
+    await first(left, 'spawn');
+    await expect(installation.stop()).rejects.toThrow(`process ${left.pid} is left: sleep 600`);
     expect(await processesIn(installation.folder)).toEqual([]);
   }, 120_000);
 });

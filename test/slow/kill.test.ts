@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, type TestContext } from 'vitest';
-import { isRunning } from '../../src/adapters/system/processes.ts';
+import { waitUntilGone } from '../../src/adapters/system/processes.ts';
 import { SeededRandom } from '../../src/simulator/seeded-random.ts';
 import type { Daemon } from './daemon.ts';
 import { Installation, planName, quickServers, runEnded, until, type InstallationOptions } from './installation.ts';
@@ -119,16 +119,15 @@ async function runWithKills(context: TestContext, story: Story, runSeed: number)
   let daemon = await installation.startDaemon();
   const { runId } = await (await daemon.client()).start(planName);
   const startMs = performance.now();
-  const pid = await redisPid(installation);
   const killed: Killed[] = [];
   for (let index = 0; index < killsPerRun; index += 1) {
     await story.moment({ installation, random, runId, startMs, index });
     const phases = await phasesOf(daemon, runId);
+    const pid = await redisPid(installation);
     await daemon.kill();
     killed.push({ atMs: performance.now() - startMs, phases });
-    expect(isRunning(pid), 'the daemon’s Redis outlives it').toBe(true);
+    expect(await waitUntilGone(pid, 10_000), 'the daemon’s Redis ends with it').toBe(true);
     daemon = await installation.startDaemon();
-    expect(await redisPid(installation), 'the new daemon takes the Redis over').toBe(pid);
   }
   const view = await runEnded(await daemon.client(), runId, 240_000);
   expect(view).toMatchObject({ status: 'done', counts: { total: 4, done: 4, failed: 0 } });

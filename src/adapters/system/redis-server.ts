@@ -1,8 +1,9 @@
 /**
  * A Redis of our own, for whoever has none: started with the daemon, stopped with it, its data in the given folder.
  *
- * When the daemon was killed, its Redis may still run. A new daemon on the same folder takes it over where it answers,
- * and ends it where it does not. It never touches a process that is not a redis-server working in this folder.
+ * When the daemon is killed, the kernel kills its Redis as well; every entry is on the disk by then. One that runs in the
+ * folder all the same is taken over by a new daemon where it answers, and ended where it does not. It never touches a process
+ * that is not a redis-server working in this folder.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -35,7 +36,7 @@ export interface RedisServerOptions {
 export interface RedisServer {
   readonly address: RedisAddress;
   readonly pid: number;
-  /** It still ran, left over from a daemon that was killed. */
+  /** It ran already, left over from a daemon that was killed. */
   readonly wasRunning: boolean;
   /** Has it write everything down and end; ends it by force where it does not. */
   stop(): Promise<void>;
@@ -78,7 +79,8 @@ export async function startRedisServer(options: RedisServerOptions): Promise<Red
 
 async function launch(program: string, folder: string, log: FileHandle): Promise<ChildProcess> {
   try {
-    const child = spawn(program, [join(folder, 'redis.conf')], {
+    const [file = '', ...words] = await tied([program, join(folder, 'redis.conf')]);
+    const child = spawn(file, words, {
       cwd: folder,
       // A Ctrl-C in the terminal is for the daemon, which still needs the journal while it comes to a stop.
       detached: true,
@@ -91,6 +93,19 @@ async function launch(program: string, folder: string, log: FileHandle): Promise
   } finally {
     await log.close();
   }
+}
+
+/**
+ * As a command that the kernel kills when this process ends, however that ends: no process in between that could be killed
+ * itself, and the same process id. setpriv is a part of util-linux, which every Debian since 10 has; where there is none, the
+ * server may outlive us, and the next one on its folder finds it.
+ */
+async function tied(command: readonly string[]): Promise<readonly string[]> {
+  const setpriv = await findProgram('setpriv').catch(() => undefined);
+  if (setpriv === undefined) return command;
+  // Should we have died before the kernel was asked, nobody would tell it any more: then it does not begin at all.
+  const ifWeLive = 'parent=$1; shift; [ "$PPID" = "$parent" ] && exec "$@"';
+  return [setpriv, '--pdeathsig', 'KILL', '--', '/bin/sh', '-c', ifWeLive, 'sh', String(process.pid), ...command];
 }
 
 /**
@@ -112,7 +127,7 @@ export async function keepRedisAlive(server: RedisServer, options: RedisServerOp
   }
 }
 
-/** The server that an earlier daemon left behind in this folder; `undefined` when there is none, or none any more. */
+/** The server that runs in this folder already; `undefined` when there is none, or none any more. */
 async function takeOver(folder: string, signal: AbortSignal): Promise<RedisServer | undefined> {
   const pid = await processWorkingIn(folder, 'redis-server', join(folder, 'redis.pid'));
   if (pid === undefined) return undefined;

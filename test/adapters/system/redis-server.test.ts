@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { connect } from 'node:net';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { redisClientOptions } from '../../../src/adapters/redis/redis-link.ts';
@@ -100,15 +101,37 @@ test('what was written is there after a stop and a new start', async () => {
   expect(await ask(second, (redis) => redis.get('key'))).toBe('value');
 });
 
-test('after the daemon was killed the next one takes over its Redis with everything in it', async () => {
+/** A daemon that has written a key and was killed; with the process id of its Redis. */
+async function killedDaemon(path = process.env['PATH']): Promise<number> {
   const daemon = spawn(process.execPath, [join(import.meta.dirname, 'redis-daemon.ts'), folder], {
     stdio: ['ignore', 'pipe', 'inherit'],
+    env: { PATH: path },
   });
   const [line] = (await once(daemon.stdout, 'data')) as [Buffer];
   const pid = Number(line.toString());
   pids.push(pid);
+  expect(isRunning(pid)).toBe(true);
   daemon.kill('SIGKILL');
   await once(daemon, 'exit');
+  return pid;
+}
+
+test('a daemon that is killed takes its Redis along, and the next one finds everything that was written', async () => {
+  const pid = await killedDaemon();
+  expect(await waitUntilGone(pid, 10_000)).toBe(true);
+  const server = await start();
+  expect(server).toMatchObject({ wasRunning: false });
+  expect(await ask(server, (redis) => redis.get('who'))).toBe('first daemon');
+});
+
+test('where nothing ties it to its daemon, a killed one leaves its Redis, and the next one takes it over as it is', async () => {
+  const bin = join(folder, 'bin');
+  await mkdir(bin);
+  for (const found of (process.env['PATH'] ?? '').split(delimiter).map((place) => join(place, 'redis-server'))) {
+    if (existsSync(found)) await symlink(found, join(bin, 'redis-server')).catch(() => undefined);
+  }
+  const pid = await killedDaemon(bin);
+  expect(isRunning(pid)).toBe(true);
   const server = await start();
   expect(server).toMatchObject({ pid, wasRunning: true });
   expect(await ask(server, (redis) => redis.get('who'))).toBe('first daemon');
