@@ -97,8 +97,8 @@ async function launch(program: string, folder: string, log: FileHandle): Promise
 
 /**
  * As a command that the kernel kills when this process ends, however that ends: no process in between that could be killed
- * itself, and the same process id. setpriv is a part of util-linux, which every Debian since 10 has; where there is none, the
- * server may outlive us, and the next one on its folder finds it.
+ * itself, and the same process id. setpriv is a part of util-linux, an essential package of Debian; where there is none, the
+ * server may outlive us, and the next daemon on its folder finds it.
  */
 async function tied(command: readonly string[]): Promise<readonly string[]> {
   const setpriv = await findProgram('setpriv').catch(() => undefined);
