@@ -44,6 +44,6 @@ async function movesOf(run: RunState, log: RunLog): Promise<MoveUnderWay[]> {
   return [...evacuating, ...(rebalance?.moves ?? [])].flatMap(({ move, from }) => underWay(move, from));
 }
 
-function underWay({ mover, target, budgets, result }: Move, source: string): MoveUnderWay[] {
-  return result ? [] : [{ source, target, mover, isLive: isLiveMover(mover), budgets }];
+function underWay({ mover, target, pod, budgets, result }: Move, source: string): MoveUnderWay[] {
+  return result ? [] : [{ source, target, mover, isLive: isLiveMover(mover), pod, budgets }];
 }

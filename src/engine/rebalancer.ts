@@ -8,7 +8,7 @@
 import { budgetsOf } from '../cluster/budget.ts';
 import { podKey, type PodView } from '../cluster/pod.ts';
 import { MaintenanceError, unreachable } from '../errors/maintenance-error.ts';
-import { isTargetFull, whyNotNow } from '../evacuation/move-limits.ts';
+import { arrivingBy, isTargetFull, whyNotNow, type MoveUnderWay } from '../evacuation/move-limits.ts';
 import { isFinished, Loads } from '../planner/load.ts';
 import { pastMoves, unmoved } from '../planner/past-moves.ts';
 import type { ClusterView } from '../ports/cluster.ts';
@@ -186,7 +186,9 @@ export class Rebalancer {
     const budgets = budgetsOf(pod, view.budgets).map(podKey);
     const mover = chosen.mover.name;
     const why = await admitMove(this.#world, this.#log, async (underWay, doorSignal) => {
-      const full = isTargetFull(to, limits, underWay) ? `${to} takes no more at once` : undefined;
+      const full = isTargetFull(to, limits, underWay)
+        ? `${to} takes no more at once`
+        : crowded(turn, pod, to, underWay);
       const refusal = whyNotNow({ source, mover, budgets, limits, moverLimits, underWay }) ?? full;
       doorSignal.throwIfAborted();
       if (refusal === undefined) await this.#log.appendRun(run.definition.runId, run.version, events, lease);
@@ -211,6 +213,14 @@ export class Rebalancer {
 
 function loadsOf({ run, view }: Turn): Loads {
   return new Loads(view.nodes, view.pods, serverNodes(run));
+}
+
+/** What others move there takes room from the moment in which they begin. */
+function crowded(turn: Turn, pod: PodView, to: string, underWay: readonly MoveUnderWay[]): string | undefined {
+  const loads = loadsOf(turn);
+  const coming = arrivingBy(underWay, turn.view.pods).get(to) ?? [];
+  for (const other of coming) loads.expect(other, to);
+  return loads.hasRoom(to, pod) ? undefined : `what is on its way to ${to} has to arrive first`;
 }
 
 function endOf(turn: Turn, reason: string): RunDecision {

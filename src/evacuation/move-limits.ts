@@ -4,7 +4,9 @@
  * Eleven at once off one server stood still for up to 21 s each, one at a time for 0.7 s (measured by Paguro); so the
  * default is one per server. Restarts are not its business: the budgets of Kubernetes bound them.
  */
+import type { PodRef, PodView } from '../cluster/pod.ts';
 import type { MoveLimits } from '../spec/plan.ts';
+import type { Arriving } from './targets.ts';
 
 /** A move that is under way, from whichever run and daemon. */
 export interface MoveUnderWay {
@@ -14,6 +16,8 @@ export interface MoveUnderWay {
   readonly target: string;
   readonly mover: string;
   readonly isLive: boolean;
+  /** As it is called on its source. */
+  readonly pod: PodRef;
   /** `namespace/name` of the budgets that cover its pod. */
   readonly budgets: readonly string[];
 }
@@ -55,4 +59,18 @@ export function whyNotNow({ source, mover, budgets, limits, moverLimits, underWa
 
 export function isTargetFull(target: string, limits: MoveLimits, underWay: readonly MoveUnderWay[]): boolean {
   return underWay.filter((move) => move.isLive && move.target === target).length >= limits.perTarget;
+}
+
+/**
+ * The pods of these moves by the node that they go to, where they take room from the beginning on. One whose new pod is to be
+ * seen there already counts twice until its move is over.
+ */
+export function arrivingBy(underWay: readonly MoveUnderWay[], pods: readonly PodView[]): Arriving {
+  const byUid = new Map(pods.map((pod) => [pod.uid, pod]));
+  const going = underWay.flatMap(({ target, pod }) => {
+    const found = byUid.get(pod.uid);
+    return target !== '' && found ? [{ target, found }] : [];
+  });
+  const byTarget = Map.groupBy(going, ({ target }) => target);
+  return new Map([...byTarget].map(([node, moves]) => [node, moves.map(({ found }) => found)]));
 }

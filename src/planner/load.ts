@@ -2,19 +2,28 @@
  * How full servers are by what their pods ask for, and how unevenly: the measure of the rebalancing. Pure.
  *
  * A server's load is the greater of CPU and memory, asked for by all pods bound to it, in percent of what pods may use.
- * Servers are compared only within their pool: with those that carry the same hard taints.
+ * Servers are compared only within their pool: with those that carry the same hard taints. Room is reckoned more strictly than
+ * load: a pod that is moved takes it on both of its servers, because it runs on the one until it has arrived on the other.
  */
 import type { NodeView } from '../cluster/node.ts';
 import type { PodView } from '../cluster/pod.ts';
 import type { Spread } from '../workflow/events.ts';
 
+interface Sum {
+  cpuMillis: number;
+  memoryBytes: number;
+  pods: number;
+  readonly others: Map<string, number>;
+}
+
 interface Usage {
   readonly node: NodeView;
   /** Of a server of the run: the hard taints that it shares with the others of its pool. */
   readonly pool?: string | undefined;
-  cpuMillis: number;
-  memoryBytes: number;
-  pods: number;
+  /** By the pods that belong there once all moves are over. */
+  readonly asked: Sum;
+  /** By those that are there or on their way: what was planned to leave may still be there. */
+  readonly taken: Sum;
 }
 
 export interface PooledNode {
@@ -44,7 +53,7 @@ export function isInService(node: NodeView): boolean {
   );
 }
 
-/** What is asked of every node in service; moves can be tried out in it. */
+/** What is asked of every node in service; moves are made in it as they are planned. */
 export class Loads {
   readonly #usages = new Map<string, Usage>();
 
@@ -53,22 +62,41 @@ export class Loads {
     for (const node of [...nodes].sort((a, b) => (a.name < b.name ? -1 : 1))) {
       if (!isInService(node)) continue;
       const pool = servers.has(node.name) ? poolOf(node) : undefined;
-      this.#usages.set(node.name, { node, pool, cpuMillis: 0, memoryBytes: 0, pods: 0 });
+      this.#usages.set(node.name, { node, pool, asked: nothing(), taken: nothing() });
     }
-    for (const pod of pods) if (!isFinished(pod)) this.#add(pod, pod.node, 1);
+    for (const pod of pods) {
+      if (isFinished(pod)) continue;
+      this.#ask(pod, pod.node, 1);
+      this.expect(pod, pod.node);
+    }
   }
 
-  #add({ requests }: PodView, name: string, sign: 1 | -1): void {
+  #ask(pod: PodView, name: string, sign: 1 | -1): void {
     const usage = this.#usages.get(name);
-    if (!usage) return;
-    usage.cpuMillis += sign * requests.cpuMillis;
-    usage.memoryBytes += sign * requests.memoryBytes;
-    usage.pods += sign;
+    if (usage) add(usage.asked, pod, sign);
   }
 
+  /** It is on its way there, and takes room there from now on. */
+  expect(pod: PodView, name: string): void {
+    const usage = this.#usages.get(name);
+    if (usage) add(usage.taken, pod, 1);
+  }
+
+  /** Its room on `from` is not given to others: who knows which of several moves is over first? */
   move(pod: PodView, from: string, to: string): void {
-    this.#add(pod, from, -1);
-    this.#add(pod, to, 1);
+    this.#ask(pod, from, -1);
+    this.#ask(pod, to, 1);
+    this.expect(pod, to);
+  }
+
+  /** What `spread` would be after this move; nothing is changed. */
+  spreadAfter(pod: PodView, from: string, to: string): Spread {
+    this.#ask(pod, from, -1);
+    this.#ask(pod, to, 1);
+    const spread = this.spread();
+    this.#ask(pod, to, -1);
+    this.#ask(pod, from, 1);
+    return spread;
   }
 
   /** In percent; 0 for a node that is not in service. */
@@ -87,21 +115,25 @@ export class Loads {
   #percent(name: string, pod: PodView | undefined, sign: 0 | 1 | -1): number {
     const usage = this.#usages.get(name);
     if (!usage) return 0;
-    const { allocatable } = usage.node;
-    const cpu = (usage.cpuMillis + sign * (pod?.requests.cpuMillis ?? 0)) / allocatable.cpuMillis;
-    const memory = (usage.memoryBytes + sign * (pod?.requests.memoryBytes ?? 0)) / allocatable.memoryBytes;
+    const { asked, node } = usage;
+    const cpu = (asked.cpuMillis + sign * (pod?.requests.cpuMillis ?? 0)) / node.allocatable.cpuMillis;
+    const memory = (asked.memoryBytes + sign * (pod?.requests.memoryBytes ?? 0)) / node.allocatable.memoryBytes;
     return 100 * Math.max(cpu, memory);
   }
 
-  /** Whether there is room for one more pod like this. */
+  /** Whether there is room for one more pod like this, beside all that are there or on their way. */
   hasRoom(name: string, { requests }: PodView): boolean {
     const usage = this.#usages.get(name);
     if (!usage) return false;
-    const { cpuMillis, memoryBytes, pods } = usage.node.allocatable;
+    const { taken, node } = usage;
+    const { cpuMillis, memoryBytes, pods, others } = node.allocatable;
     return (
-      usage.pods + 1 <= pods &&
-      usage.cpuMillis + requests.cpuMillis <= cpuMillis &&
-      usage.memoryBytes + requests.memoryBytes <= memoryBytes
+      taken.pods + 1 <= pods &&
+      taken.cpuMillis + requests.cpuMillis <= cpuMillis &&
+      taken.memoryBytes + requests.memoryBytes <= memoryBytes &&
+      Object.entries(requests.others).every(
+        ([resource, amount]) => (taken.others.get(resource) ?? 0) + amount <= (others[resource] ?? 0),
+      )
     );
   }
 
@@ -112,8 +144,8 @@ export class Loads {
     const { allocatable } = usage.node;
     // Where it runs now it is counted already: an evicted pod makes room for its own replacement.
     const sign = node === name ? 0 : 1;
-    const cpu = 1 - (usage.cpuMillis + sign * requests.cpuMillis) / allocatable.cpuMillis;
-    const memory = 1 - (usage.memoryBytes + sign * requests.memoryBytes) / allocatable.memoryBytes;
+    const cpu = 1 - (usage.asked.cpuMillis + sign * requests.cpuMillis) / allocatable.cpuMillis;
+    const memory = 1 - (usage.asked.memoryBytes + sign * requests.memoryBytes) / allocatable.memoryBytes;
     return 50 * (Math.max(0, cpu) + Math.max(0, memory));
   }
 
@@ -146,6 +178,19 @@ export class Loads {
       worst = { points, fullest: loadOf(fullest), emptiest: loadOf(emptiest) };
     }
     return worst;
+  }
+}
+
+function nothing(): Sum {
+  return { cpuMillis: 0, memoryBytes: 0, pods: 0, others: new Map() };
+}
+
+function add(sum: Sum, { requests }: PodView, sign: 1 | -1): void {
+  sum.cpuMillis += sign * requests.cpuMillis;
+  sum.memoryBytes += sign * requests.memoryBytes;
+  sum.pods += sign;
+  for (const [resource, amount] of Object.entries(requests.others)) {
+    sum.others.set(resource, (sum.others.get(resource) ?? 0) + sign * amount);
   }
 }
 

@@ -4,6 +4,9 @@
  * Few moves: each is the one that takes most off the fullest server, and none that takes off less than a point. A live
  * move goes where it is sent. After a restart the scheduler chooses, so one is planned only where every place that the
  * scheduler is likely to choose makes things better. No move makes the spread worse.
+ *
+ * No move needs the room that another one of the plan gives free: in whichever order they end, and however many are under way
+ * at once, every server has what is asked of it. Two full servers so exchange nothing; once a move is over, its room is seen.
  */
 import { budgetsOf } from '../cluster/budget.ts';
 import type { NodeView } from '../cluster/node.ts';
@@ -235,10 +238,8 @@ class Bench {
         if (!servers.has(home.name) || !waysOf(pod).includes('live')) continue;
         if (!this.#takes(pod, home, 'live') || !canGoAlive(pod, home)) continue;
         const percent = tenths(this.loads.percentOf(from));
-        this.loads.move(pod, from, home.name);
-        const after = this.loads.spread().points;
-        this.loads.move(pod, home.name, from);
-        if (after <= before) return { pod, way: 'live', from, to: home.name, percent };
+        if (this.loads.spreadAfter(pod, from, home.name).points <= before)
+          return { pod, way: 'live', from, to: home.name, percent };
       }
     }
     return undefined;

@@ -6,7 +6,7 @@
  */
 import { budgetsOf } from '../cluster/budget.ts';
 import { podKey, type PodView } from '../cluster/pod.ts';
-import { isTargetFull, whyNotNow, type MoveUnderWay } from '../evacuation/move-limits.ts';
+import { arrivingBy, isTargetFull, whyNotNow, type MoveUnderWay } from '../evacuation/move-limits.ts';
 import { keepsLess } from '../evacuation/promises.ts';
 import { rankTargets, type Arriving } from '../evacuation/targets.ts';
 import { liveKeepsOf, type Verdict } from '../evacuation/verdict.ts';
@@ -70,15 +70,20 @@ function likelyMover({ context, ready, view, pod, verdict }: Choice): PodMover |
 }
 
 /** Of this server alone, without asking anybody. */
-function notFromHere(choice: Choice, mover: PodMover): string | undefined {
-  const { definition, server } = choice.context;
-  const underWay = unfinishedMoves(choice.context).map((move) => ({
-    source: server.node,
-    target: move.target,
-    mover: move.mover,
-    isLive: isLiveMover(move.mover),
+function ownMoves(context: StepContext): MoveUnderWay[] {
+  return unfinishedMoves(context).map(({ target, mover, pod }) => ({
+    source: context.server.node,
+    target,
+    mover,
+    isLive: isLiveMover(mover),
+    pod,
     budgets: [],
   }));
+}
+
+function notFromHere(choice: Choice, mover: PodMover): string | undefined {
+  const { definition, server } = choice.context;
+  const underWay = ownMoves(choice.context);
   const limits = limitsOf(definition.evacuation);
   const moverLimits = choice.ready.get(mover.name)?.detection.atOnce ?? {};
   return whyNotNow({ source: server.node, mover: mover.name, budgets: [], limits, moverLimits, underWay });
@@ -116,15 +121,10 @@ function anywhere(view: ClusterView, mover: PodMover, pod: PodView): Chosen | un
 /** Where no node can take it alive, the next way is tried; where only the limits are in the way, it waits. */
 function toNode(choice: Choice, mover: PodMover): Chosen | Hold | undefined {
   const { context, view, pod, ready, underWay = [] } = choice;
-  const least = liveKeepsOf(pod, context.definition.evacuation);
   const limits = limitsOf(context.definition.evacuation);
-  const tried = triesWith(context.state.moves, pod.uid).map(({ target }) => target);
+  const arriving = arrivingBy(choice.underWay ?? ownMoves(context), view.pods);
   let full: string | undefined;
-  for (const { name } of rankTargets(pod, view, arrivingAt(context, view))) {
-    if (tried.includes(name)) continue;
-    const assessment = mover.assess(pod, view, name);
-    // What is kept may depend on where it goes.
-    if (assessment.kind !== 'able' || keepsLess(assessment.promise, least)) continue;
+  for (const { name, assessment } of ableTargets(choice, mover, arriving)) {
     const source = context.server.node;
     const budgets = budgetsOf(pod, view.budgets).map(podKey);
     const moverLimits = ready.get(mover.name)?.detection.atOnce ?? {};
@@ -133,18 +133,27 @@ function toNode(choice: Choice, mover: PodMover): Chosen | Hold | undefined {
     if (isTargetFull(name, limits, underWay)) full ??= name;
     else return { mover, target: name, assessment };
   }
-  if (full === undefined) return undefined;
-  return wait(pod, `${limits.perTarget} at once are on their way to ${full} (evacuation.limits.perTarget)`);
+  if (full !== undefined) {
+    return wait(pod, `${limits.perTarget} at once are on their way to ${full} (evacuation.limits.perTarget)`);
+  }
+  // How much room is left there is known for certain once they have arrived: not before that a restart is the next best way.
+  const [crowded] = ableTargets(choice, mover, new Map());
+  return crowded && wait(pod, `what is on its way to ${crowded.name} has to arrive first`);
 }
 
-/** Pods that are being moved to a node count there already. */
-function arrivingAt(context: StepContext, view: ClusterView): Arriving {
-  const pods = new Map(view.pods.map((pod) => [pod.uid, pod]));
-  const going = unfinishedMoves(context).flatMap(({ target, pod }) => {
-    const found = pods.get(pod.uid);
-    return target !== '' && found ? [{ target, found }] : [];
-  });
-  return new Map(
-    [...Map.groupBy(going, ({ target }) => target)].map(([node, moves]) => [node, moves.map(({ found }) => found)]),
-  );
+interface AbleTarget {
+  readonly name: string;
+  readonly assessment: Chosen['assessment'];
+}
+
+/** Best first, and none that was tried before; no more of them are looked at than are asked for. */
+function* ableTargets({ context, view, pod }: Choice, mover: PodMover, arriving: Arriving): Generator<AbleTarget> {
+  const least = liveKeepsOf(pod, context.definition.evacuation);
+  const tried = triesWith(context.state.moves, pod.uid).map(({ target }) => target);
+  for (const { name } of rankTargets(pod, view, arriving)) {
+    if (tried.includes(name)) continue;
+    const assessment = mover.assess(pod, view, name);
+    // What is kept may depend on where it goes.
+    if (assessment.kind === 'able' && !keepsLess(assessment.promise, least)) yield { name, assessment };
+  }
 }

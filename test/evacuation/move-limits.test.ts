@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { isTargetFull, whyNotNow, type MoveUnderWay } from '../../src/evacuation/move-limits.ts';
+import { arrivingBy, isTargetFull, whyNotNow, type MoveUnderWay } from '../../src/evacuation/move-limits.ts';
+import { pod } from '../workflow/fixtures.ts';
 import { limitsOf, MaintenancePlan, type MoveLimits } from '../../src/spec/plan.ts';
 
 function limits(written?: object): MoveLimits {
@@ -16,6 +17,7 @@ const move = (change: Partial<MoveUnderWay> = {}): MoveUnderWay => ({
   target: 'b',
   mover: 'criu',
   isLive: true,
+  pod: { namespace: 'shop', name: 'db-0', uid: 'u' },
   budgets: [],
   ...change,
 });
@@ -79,5 +81,17 @@ describe('limits in a plan', () => {
     [{ perNode: 1 }, /perNode/],
   ])('refuse %j', (written, named) => {
     expect(() => limits(written)).toThrow(named);
+  });
+});
+
+describe('a pod that moves alive', () => {
+  const db = pod({ uid: 'u', name: 'db-0' });
+
+  it('takes room where it goes to from the beginning on, whoever moves it', () => {
+    expect(arrivingBy([move(), move({ target: '', pod: { ...db, uid: 'v' } })], [db])).toEqual(new Map([['b', [db]]]));
+  });
+
+  it('takes none any more once nothing of it is left on its source', () => {
+    expect(arrivingBy([move()], [])).toEqual(new Map());
   });
 });

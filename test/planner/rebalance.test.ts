@@ -6,7 +6,12 @@ import { isWantedNode } from '../../src/cluster/placement.ts';
 import { isTolerated } from '../../src/cluster/scheduling.ts';
 import { Loads } from '../../src/planner/load.ts';
 import { unmoved } from '../../src/planner/past-moves.ts';
-import { planRebalance, type RebalanceInput, type RebalancePlan } from '../../src/planner/rebalance.ts';
+import {
+  planRebalance,
+  type PlannedMove,
+  type RebalanceInput,
+  type RebalancePlan,
+} from '../../src/planner/rebalance.ts';
 import type { MoveWay } from '../../src/spec/plan.ts';
 import { fleetView } from './fleet.ts';
 import { pod } from '../workflow/fixtures.ts';
@@ -190,12 +195,49 @@ describe('return', () => {
   });
 });
 
+describe('a pod that moves', () => {
+  const [a, b] = [nodeView('a'), nodeView('b')];
+  const large = replica('large', 0, 'a', 4_000);
+  const small = replica('small', 0, 'b', 3_000);
+  const rest = [replica('rest', 0, 'a', 5_000), replica('rest', 1, 'b', 2_000)];
+  const planned = (from: PodView[]): string[] => {
+    const homes: Record<string, string> = { 'large-0': 'b', 'small-0': 'a' };
+    const past = { ...unmoved, homeOf: ({ name }: PodView) => homes[name] };
+    const { moves } = planRebalance(input([a, b], from, { policy: 'return', past, waysOf: () => ['live'] }));
+    return moves.map(({ pod: { name }, to }) => `${name} to ${to}`);
+  };
+
+  it('takes room on both of its servers: what it leaves is given to nobody in the same plan', () => {
+    expect(planned([large, small, ...rest])).toEqual(['large-0 to b']);
+  });
+
+  it('gives its room free once it is over', () => {
+    expect(planned([{ ...large, node: 'b' }, small, ...rest])).toEqual(['small-0 to a']);
+  });
+});
+
+/** Of which servers more is asked of what than they have. */
+function overbooked(all: readonly NodeView[], asked: ReadonlyMap<string, ReadonlySet<PodView>>): string[] {
+  return all.flatMap(({ name, allocatable }) => {
+    const requests = [...(asked.get(name) ?? [])].map((found) => found.requests);
+    const sum = (pick: (one: PodView['requests']) => number): number =>
+      requests.reduce((total, one) => total + pick(one), 0);
+    return [
+      sum((one) => one.cpuMillis) > allocatable.cpuMillis ? [`${name} CPU`] : [],
+      sum((one) => one.memoryBytes) > allocatable.memoryBytes ? [`${name} memory`] : [],
+      sum((one) => one.others['gpu'] ?? 0) > (allocatable.others['gpu'] ?? 0) ? [`${name} GPUs`] : [],
+      requests.length > allocatable.pods ? [`${name} pods`] : [],
+    ].flat();
+  });
+}
+
 const drawnNode = fc.record({
   ready: fc.constantFrom(true, true, true, false),
   cordoned: fc.constantFrom(false, false, false, true),
   taint: fc.constantFrom('', '', '', 'NoSchedule', 'PreferNoSchedule'),
   cpuMillis: fc.integer({ min: 4_000, max: 20_000 }),
   memoryBytes: fc.integer({ min: 4_000, max: 20_000 }),
+  gpus: fc.constantFrom(0, 1, 4),
 });
 const drawnPod = fc.record({
   app: fc.integer({ min: 0, max: 5 }),
@@ -204,6 +246,7 @@ const drawnPod = fc.record({
   memoryBytes: fc.integer({ min: 0, max: 3_000 }),
   ready: fc.constantFrom(true, true, true, false),
   isTolerant: fc.boolean(),
+  gpus: fc.constantFrom(0, 0, 0, 1),
 });
 
 const fleet = fc
@@ -212,17 +255,17 @@ const fleet = fc
     pods: fc.array(drawnPod, { minLength: 10, maxLength: 60 }),
   })
   .map((drawn) => {
-    const some = drawn.nodes.map(({ ready, cordoned, taint, cpuMillis, memoryBytes }, index) =>
+    const some = drawn.nodes.map(({ ready, cordoned, taint, cpuMillis, memoryBytes, gpus }, index) =>
       nodeView(`n${index}`, {
         ready,
         cordon: { kind: cordoned ? 'foreign' : 'none' },
         taints: taint === '' ? [] : [{ key: 'k', effect: taint }],
-        allocatable: { cpuMillis, memoryBytes, pods: 30, others: {} },
+        allocatable: { cpuMillis, memoryBytes, pods: 30, others: { gpu: gpus } },
       }),
     );
-    const all = drawn.pods.map(({ app, node, cpuMillis, memoryBytes, ready, isTolerant }, index) =>
+    const all = drawn.pods.map(({ app, node, cpuMillis, memoryBytes, ready, isTolerant, gpus }, index) =>
       replica(`app${app}`, index, `n${node % some.length}`, 0, {
-        requests: { cpuMillis, memoryBytes, others: {} },
+        requests: { cpuMillis, memoryBytes, others: gpus === 0 ? {} : { gpu: gpus } },
         ready,
         tolerations: isTolerant ? [{ operator: 'Exists' }] : [],
       }),
@@ -283,6 +326,33 @@ describe('for any fleet', () => {
           expect(one.servers.has(from) && (way !== 'live' || one.servers.has(to))).toBe(true);
           expect(loads.hasRoom(to, pod) && target !== undefined && mayRun(pod, target)).toBe(true);
           loads.move(pod, from, to);
+          seen += 1;
+        }
+      }),
+      { numRuns: 300 },
+    );
+    expect(seen).toBeGreaterThan(10);
+  });
+
+  it('no server is ever asked for more than it has, however many of the moves are under way at once', () => {
+    let seen = 0;
+    fc.assert(
+      fc.property(cases, fc.integer({ min: 1, max: 8 }), fc.infiniteStream(fc.nat()), (drawn, atOnce, which) => {
+        const one = inputOf(drawn);
+        const { moves } = planRebalance(one);
+        const asked = new Map(one.view.nodes.map(({ name }) => [name, new Set<PodView>()]));
+        for (const found of one.view.pods) asked.get(found.node)?.add(found);
+        const before = new Set(overbooked(one.view.nodes, asked));
+        const underWay: PlannedMove[] = [];
+        for (const move of moves) {
+          // Any of them may be the first to get there; until then it is on both of its servers.
+          while (underWay.length >= atOnce) {
+            const [there] = underWay.splice((which.next().value ?? 0) % underWay.length, 1);
+            if (there) asked.get(there.from)?.delete(there.pod);
+          }
+          underWay.push(move);
+          asked.get(move.to)?.add(move.pod);
+          expect(overbooked(one.view.nodes, asked).filter((what) => !before.has(what))).toEqual([]);
           seen += 1;
         }
       }),
