@@ -26,6 +26,7 @@ export async function lookForArrival(
   signal: AbortSignal,
 ): Promise<Arrival> {
   const { namespace } = order.pod;
+  if (arriving.name === '') return { kind: 'waiting', note: 'its new pod has no name yet' };
   const now = await cluster.readPod({ namespace, name: arriving.name }, signal);
   const isOther = arriving.uid !== undefined && arriving.uid !== '' && now?.uid !== arriving.uid;
   if (!now || isOther) {

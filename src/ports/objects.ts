@@ -22,6 +22,8 @@ export interface ObjectPlace {
 export interface ApiObjects {
   /** Whether the API server serves this kind just now, asked of its discovery. */
   serves(kind: ObjectKind, signal: AbortSignal): Promise<boolean>;
+  /** The versions in which it serves this group, none where it does not; not for the core group. */
+  servedVersions(group: string, signal: AbortSignal): Promise<string[]>;
   get(kind: ObjectKind, place: ObjectPlace, signal: AbortSignal): Promise<JsonRecord | undefined>;
   /** All of them, in all namespaces where none is named; a selector is written as `app=web,tier!=cache`. */
   list(

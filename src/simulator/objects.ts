@@ -24,6 +24,13 @@ export class SimulatedObjects implements ApiObjects {
     );
   }
 
+  servedVersions(group: string, signal: AbortSignal): Promise<string[]> {
+    return this.#call('get discovery', signal, () => {
+      const found = listAt(this.#client.read('/apis'), 'groups').find((one) => textAt(one, 'name') === group);
+      return listAt(found, 'versions').map((version) => textAt(version, 'version'));
+    });
+  }
+
   get(kind: ObjectKind, place: ObjectPlace, signal: AbortSignal): Promise<JsonRecord | undefined> {
     return this.#call(`get ${kind.resource}`, signal, () => this.#client.find(objectPath(kind, place)));
   }

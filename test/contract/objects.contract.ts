@@ -52,6 +52,12 @@ export function objectsContract(name: string, make: () => Promise<ObjectsWorld>)
       expect(await world.objects.serves({ ...migrations, group: 'live.cast.ai' }, never)).toBe(false);
     });
 
+    it('says in which versions a group is served, whatever it serves of it', async () => {
+      world.api.kinds.add(defineKind({ ...served, version: 'v1beta1' }));
+      expect((await world.objects.servedVersions('paguro.dev', never)).toSorted()).toEqual(['v1alpha1', 'v1beta1']);
+      expect(await world.objects.servedVersions('live.cast.ai', never)).toEqual([]);
+    });
+
     it('creates once: a second object of that name is left as the first was', async () => {
       expect(await world.objects.create(migrations, 'shop', body, never)).toBe('created');
       const second = { ...body, spec: { podName: 'other' } };

@@ -20,6 +20,13 @@ export class KubernetesObjects implements ApiObjects {
     return listAt(found, 'resources').some((resource) => textAt(resource, 'name') === kind.resource);
   }
 
+  async servedVersions(group: string, signal: AbortSignal): Promise<string[]> {
+    const request = { verb: 'get', resource: 'the groups of kinds', path: '/apis' } as const;
+    const groups = listAt(await this.#transport.json<unknown>(request, signal), 'groups');
+    const found = groups.find((one) => textAt(one, 'name') === group);
+    return listAt(found, 'versions').map((version) => textAt(version, 'version'));
+  }
+
   get(kind: ObjectKind, place: ObjectPlace, signal: AbortSignal): Promise<JsonRecord | undefined> {
     const request = { verb: 'get', resource: `${kind.resource}/${place.name}`, path: objectPath(kind, place) } as const;
     return this.#transport.find<JsonRecord>(request, signal);

@@ -2,7 +2,8 @@
  * Plain pods, where Cast AI's container live migration is installed: one `Migration` of `live.cast.ai/v1` per move.
  *
  * Its controller is closed; what is known are its labels, `spec` (podName, podNamespace, destination) and the states of
- * `status.state` (docs.cast.ai/docs/clm-*, the CRDs in castai/helm-charts, public controllers that drive it). What removing
+ * `status.state` (docs.cast.ai/docs/clm-*, the CRDs in castai/helm-charts, public controllers that drive it; of these one knows
+ * its good end as Completed and as Succeeded). What removing
  * a running Migration does is documented nowhere, so one that has begun is never called back, only waited for. Nor is it
  * said which connections are kept, so no more than memory is promised.
  */
@@ -23,6 +24,7 @@ import type {
 import type { ApiObjects, ObjectKind } from '../../ports/objects.ts';
 import { Recent } from '../recent.ts';
 import { unlessForbidden } from '../rights.ts';
+import { findOwn, whyNotServed, whyUnknown, type Missing } from '../served.ts';
 import { copyTimeoutMs, predictedCopyMs } from '../sizes.ts';
 import { partsOf, sourceState, type SourceState } from '../source.ts';
 
@@ -43,15 +45,16 @@ interface Tools {
 export class CastAiMover implements PodMover {
   readonly name = 'castai';
   readonly #tools: Tools;
-  readonly #isServed: Recent<boolean>;
+  /** `undefined`: nothing is missing. */
+  readonly #missing: Recent<Missing | undefined>;
 
   constructor(tools: Tools) {
     this.#tools = tools;
-    this.#isServed = new Recent(tools.clock, kindsMaxAgeMs, async (signal) => {
-      if (!(await tools.objects.serves(castaiMigrations, signal))) return false;
+    this.#missing = new Recent(tools.clock, kindsMaxAgeMs, async (signal) => {
+      const missing = await whyNotServed(tools.objects, castaiMigrations, signal);
       // Asked for the sake of the right alone: better known now than when the first pod is to move.
-      await tools.objects.list(castaiMigrations, {}, signal);
-      return true;
+      if (!missing) await tools.objects.list(castaiMigrations, {}, signal);
+      return missing;
     });
   }
 
@@ -60,7 +63,8 @@ export class CastAiMover implements PodMover {
   }
 
   async #detect(signal: AbortSignal): Promise<Detection> {
-    if (!(await this.#isServed.get(signal))) return { kind: 'missing', because: 'live.cast.ai is not served' };
+    const missing = await this.#missing.get(signal);
+    if (missing) return missing;
     const { nodes } = await this.#tools.cluster.view(signal);
     const enabled = nodes.filter(({ labels }) => labels[enabledLabel] === 'true');
     return { kind: 'ready', text: `enabled on ${enabled.length} of ${nodes.length} nodes` };
@@ -83,7 +87,7 @@ export class CastAiMover implements PodMover {
     const source = await sourceState(this.#tools.cluster, order.pod, signal);
     if (found) return follow(order, found, source, view);
     if (source === 'leaving') return { kind: 'cutover', note: 'shutting down', isCommitted: true };
-    if (source === 'ended') return restarted('it left by itself before Cast AI had begun');
+    if (source === 'ended') return restarted(whyUnknown(order, 'Cast AI'));
     if (order.hasBegun) return { kind: 'rolledBack', because: 'its Migration was taken away' };
     return this.#begin(order, signal);
   }
@@ -102,7 +106,7 @@ export class CastAiMover implements PodMover {
   }
 
   #own(order: MoveOrder, signal: AbortSignal): Promise<JsonRecord | undefined> {
-    return this.#tools.objects.get(castaiMigrations, { namespace: order.pod.namespace, name: order.id }, signal);
+    return findOwn(this.#tools, castaiMigrations, order, signal);
   }
 
   async #begin(order: MoveOrder, signal: AbortSignal): Promise<MoveProgress> {
@@ -169,24 +173,29 @@ function follow(order: MoveOrder, found: JsonRecord, source: SourceState, view: 
       if (source === 'leaving') return { kind: 'cutover', note: `Cast AI: ${said}`, isCommitted: true };
       return restarted(`Cast AI: ${said || 'failed'}`);
     case 'Completed':
+    case 'Succeeded':
       return prove(order, found, source, view);
     default:
       return { kind: 'queued', waitingFor: `Cast AI is in state ${state}, which is not known here` };
   }
 }
 
-/** The Migration does not name the clone: it is the pod of the same owner that came to the target since it was asked for. */
+/**
+ * The Migration does not name the clone: it is the pod of the same name that is on another node, or the one of the same owner
+ * that came to the target since it was asked for.
+ */
 function prove(order: MoveOrder, found: JsonRecord, source: SourceState, view: ClusterView): MoveProgress {
   if (source !== 'ended') return waiting(`the old pod is still on ${order.source}`);
   const sinceMs = timeAt(recordAt(found, 'metadata'), 'creationTimestamp');
   const ownerUid = textsAt(recordAt(found, 'metadata'), 'annotations')[ownerAnnotation] ?? '';
   const clone = view.pods.find(
     (pod) =>
-      pod.node === order.target &&
+      pod.node !== '' &&
+      pod.node !== order.source &&
       pod.namespace === order.pod.namespace &&
       pod.uid !== order.pod.uid &&
       pod.createdMs >= sinceMs &&
-      (pod.name === order.pod.name || (ownerUid !== '' && pod.owner?.uid === ownerUid)),
+      (pod.name === order.pod.name || (pod.node === order.target && ownerUid !== '' && pod.owner?.uid === ownerUid)),
   );
   if (!clone) return waiting(`its new pod is not to be seen on ${order.target} yet`);
   if (!clone.ready) return waiting(`${clone.name} is on ${clone.node} and not Ready yet`);

@@ -22,6 +22,7 @@ import type {
 import type { ApiObjects } from '../../ports/objects.ts';
 import { Recent } from '../recent.ts';
 import { unlessForbidden } from '../rights.ts';
+import { findOwn, whyNotServed, whyUnknown, type Missing } from '../served.ts';
 import { copyTimeoutMs, predictedCopyMs } from '../sizes.ts';
 import { lookForArrival, sourceState, type SourceState } from '../source.ts';
 import {
@@ -54,16 +55,15 @@ type Machines = ReadonlyMap<string, Machine>;
 export class KubeVirtMover implements PodMover {
   readonly name = 'kubevirt';
   readonly #tools: Tools;
-  /** `undefined`: not installed. */
-  readonly #settings: Recent<KubeVirtSettings | undefined>;
+  readonly #settings: Recent<KubeVirtSettings | Missing>;
   readonly #machines: Recent<Machines>;
 
   constructor(tools: Tools) {
     this.#tools = tools;
     const { clock, objects } = tools;
     this.#settings = new Recent(clock, settingsMaxAgeMs, async (signal) => {
-      if (!(await objects.serves(machineMigrations, signal))) return undefined;
-      return parseSettings((await objects.list(kubevirts, {}, signal))[0]);
+      const missing = await whyNotServed(objects, machineMigrations, signal);
+      return missing ?? parseSettings((await objects.list(kubevirts, {}, signal))[0]);
     });
     this.#machines = new Recent(clock, machinesMaxAgeMs, async (signal) => {
       const machines = (await objects.list(machineKind, {}, signal)).map(parseMachine);
@@ -77,7 +77,7 @@ export class KubeVirtMover implements PodMover {
 
   async #detect(signal: AbortSignal): Promise<Detection> {
     const settings = await this.#settings.get(signal);
-    if (!settings) return { kind: 'missing', because: 'kubevirt.io is not served' };
+    if ('because' in settings) return settings;
     const { size } = await this.#machines.get(signal);
     const { version, perNode, perCluster } = settings;
     const text = `${version}, ${size} machines, at once ${perNode} per server and ${perCluster} in all`;
@@ -88,7 +88,8 @@ export class KubeVirtMover implements PodMover {
     if (pod.owner?.kind !== 'VirtualMachineInstance') return { kind: 'other' };
     const machine = this.#machines.last?.get(`${pod.namespace}/${pod.owner.name}`);
     const settings = this.#settings.last;
-    if (!machine || !settings) return { kind: 'unable', blockers: ['KubeVirt does not know this machine'] };
+    if (!machine || !settings || 'because' in settings)
+      return { kind: 'unable', blockers: ['KubeVirt does not know this machine'] };
     const blockers: string[] = [];
     const strategy = strategyOf(machine.strategy, settings.strategy);
     if (strategy === 'None') blockers.push('its eviction strategy is None: it is restarted');
@@ -132,8 +133,7 @@ export class KubeVirtMover implements PodMover {
   }
 
   async #own(order: MoveOrder, signal: AbortSignal): Promise<MachineMigration | undefined> {
-    const place = { namespace: order.pod.namespace, name: order.id };
-    const found = await this.#tools.objects.get(machineMigrations, place, signal);
+    const found = await findOwn(this.#tools, machineMigrations, order, signal);
     return found && parseMigration(found);
   }
 
@@ -219,7 +219,6 @@ export class KubeVirtMover implements PodMover {
     const found = await this.#readMachine(order, migration.machine, signal);
     if (!found) return restarted('the machine is gone after its migration');
     const name = migration.targetPod || stateOfMachine(found).targetPod;
-    if (name === '') return { kind: 'cutover', note: 'KubeVirt has yet to name the new pod', isCommitted: true };
     const arrival = await lookForArrival(this.#tools.cluster, order, { name }, signal);
     switch (arrival.kind) {
       case 'waiting':
@@ -258,10 +257,11 @@ export class KubeVirtMover implements PodMover {
       const state = stateOfMachine(machine);
       return state.isCompleted && state.sourcePod === order.pod.name;
     });
-    if (!moved) return restarted('it left by itself before KubeVirt had begun');
+    if (!moved) return restarted(whyUnknown(order, 'KubeVirt'));
     const machine = parseMachine(moved);
     const kept = machine.losesAddress ? 'memory' : 'everything';
-    return { kind: 'done', evidence: { kept, node: machine.node }, because: 'somebody else has migrated it' };
+    const because = order.hasBegun ? undefined : 'somebody else has migrated it';
+    return { kind: 'done', evidence: { kept, node: machine.node }, because };
   }
 }
 

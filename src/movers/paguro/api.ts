@@ -2,7 +2,7 @@
  * Paguro's objects, read with care: `Migration` of `paguro.dev/v1alpha1` and what its agents write on nodes.
  *
  * Sources: DPicillo/paguro api/v1alpha1/migration_types.go (fields, phases), pkg/names/names.go (labels and annotations),
- * internal/controller/preflight.go (what is refused). Facts only; nothing is copied.
+ * internal/controller/preflight.go (what is refused), terminal.go (what comes after the end). Facts only; nothing is copied.
  */
 import { flagAt, numberAt, recordAt, textAt, textsAt, type JsonRecord } from '../../cluster/json.ts';
 import type { ObjectKind } from '../../ports/objects.ts';
@@ -33,6 +33,8 @@ export interface PaguroMigration {
   /** Of the last round, on the wire; 0 where none has been measured. */
   readonly bytesPerSecond: number;
   readonly freezeMs: number | undefined;
+  /** Over, and neither the source nor its owner is touched any more. */
+  readonly isReleased: boolean;
 }
 
 export function parseMigration(object: JsonRecord): PaguroMigration {
@@ -58,6 +60,7 @@ export function parseMigration(object: JsonRecord): PaguroMigration {
     wireBytes: numberAt(status, 'wireBytes'),
     bytesPerSecond: containers.reduce((sum, container) => sum + rateOf(container), 0),
     freezeMs: freezeMs < 0 ? undefined : freezeMs,
+    isReleased: textAt(status, 'releasedAt') !== '',
   };
 }
 

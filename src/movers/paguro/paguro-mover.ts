@@ -23,6 +23,7 @@ import type {
 import type { ApiObjects } from '../../ports/objects.ts';
 import { Recent } from '../recent.ts';
 import { unlessForbidden } from '../rights.ts';
+import { findOwn, whyNotServed, whyUnknown, type Missing } from '../served.ts';
 import { copyTimeoutMs, predictedCopyMs } from '../sizes.ts';
 import { lookForArrival, sourceState } from '../source.ts';
 import { coreNodes, paguroMigrations, parseMigration, parseNode, type PaguroMigration } from './api.ts';
@@ -40,17 +41,18 @@ interface Tools {
 export class PaguroMover implements PodMover {
   readonly name = 'paguro';
   readonly #tools: Tools;
-  readonly #isServed: Recent<boolean>;
+  /** `undefined`: nothing is missing. */
+  readonly #missing: Recent<Missing | undefined>;
   readonly #nodes: Recent<PaguroNodes>;
 
   constructor(tools: Tools) {
     this.#tools = tools;
     const { clock, objects } = tools;
-    this.#isServed = new Recent(clock, kindsMaxAgeMs, async (signal) => {
-      if (!(await objects.serves(paguroMigrations, signal))) return false;
+    this.#missing = new Recent(clock, kindsMaxAgeMs, async (signal) => {
+      const missing = await whyNotServed(objects, paguroMigrations, signal);
       // Asked for the sake of the right alone: better known now than when the first pod is to move.
-      await objects.list(paguroMigrations, {}, signal);
-      return true;
+      if (!missing) await objects.list(paguroMigrations, {}, signal);
+      return missing;
     });
     this.#nodes = new Recent(clock, nodesMaxAgeMs, async (signal) => {
       const nodes = (await objects.list(coreNodes, {}, signal)).map(parseNode);
@@ -63,7 +65,8 @@ export class PaguroMover implements PodMover {
   }
 
   async #detect(signal: AbortSignal): Promise<Detection> {
-    if (!(await this.#isServed.get(signal))) return { kind: 'missing', because: 'paguro.dev is not served' };
+    const missing = await this.#missing.get(signal);
+    if (missing) return missing;
     const nodes = [...(await this.#nodes.get(signal)).values()];
     const agents = nodes.filter(({ endpoint }) => endpoint !== '');
     if (agents.length === 0) return { kind: 'missing', because: 'no node runs a Paguro agent', isWrong: true };
@@ -91,7 +94,7 @@ export class PaguroMover implements PodMover {
     if (source !== 'running') {
       return source === 'leaving'
         ? { kind: 'cutover', note: 'shutting down', isCommitted: true }
-        : restarted('it left by itself before Paguro had begun');
+        : restarted(whyUnknown(order, 'Paguro'));
     }
     if (order.hasBegun) return { kind: 'rolledBack', because: 'its Migration was taken away' };
     return this.#begin(order, signal);
@@ -110,7 +113,8 @@ export class PaguroMover implements PodMover {
         return { kind: 'committed' };
       case 'Failed':
       case 'RolledBack':
-        return source === 'running' ? { kind: 'cancelled' } : { kind: 'committed' };
+        if (source !== 'running') return { kind: 'committed' };
+        return { kind: migration.isReleased ? 'cancelled' : 'cancelling' };
       default: {
         const place = { namespace: order.pod.namespace, name: migration.name };
         const answer = await objects.remove(paguroMigrations, place, migration.uid, signal);
@@ -121,8 +125,7 @@ export class PaguroMover implements PodMover {
   }
 
   async #own(order: MoveOrder, signal: AbortSignal): Promise<PaguroMigration | undefined> {
-    const place = { namespace: order.pod.namespace, name: order.id };
-    const found = await this.#tools.objects.get(paguroMigrations, place, signal);
+    const found = await findOwn(this.#tools, paguroMigrations, order, signal);
     return found && parseMigration(found);
   }
 
@@ -213,8 +216,13 @@ function copying(migration: PaguroMigration): MoveProgress {
   };
 }
 
-/** A refusal in its preflight is called Failed as well: what counts is whether the source still runs. */
-function afterFailure({ message, phase }: PaguroMigration, source: 'running' | 'leaving' | 'ended'): MoveProgress {
+/**
+ * A refusal in its preflight is called Failed as well: what counts is whether the source still runs once Paguro has let go of
+ * it. Until then it may yet delete the source (after a commit) or take a new pod away that was made early.
+ */
+function afterFailure(migration: PaguroMigration, source: 'running' | 'leaving' | 'ended'): MoveProgress {
+  const { message, phase, isReleased } = migration;
+  if (source === 'running' && !isReleased) return { kind: 'copying', note: `Paguro clears up: ${message || phase}` };
   if (source === 'running') return { kind: 'rolledBack', because: `Paguro: ${message || phase}` };
   if (source === 'leaving') return { kind: 'cutover', note: `Paguro: ${message}`, isCommitted: true };
   return restarted(`Paguro: ${message || phase}`);
