@@ -58,7 +58,7 @@ function serviceStep(action: Action, index: number, values: ParameterValues): Pr
 }
 
 function fillCheck(check: Check, values: ParameterValues): Check {
-  if ('ssh' in check) return fillSsh(check, values);
+  if ('ssh' in check) return { ssh: { ...check.ssh, run: fillIn(check.ssh.run, values) } };
   if ('kernel' in check) return { kernel: { is: fillPlain(check.kernel.is, values) } };
   return check;
 }

@@ -9,7 +9,7 @@ import type { Problem } from './problem.ts';
 import { didYouMean, listed } from './problem.ts';
 import type { Remark, SourceDocument, ValuePath } from './source.ts';
 import type { Schema } from './schema-walk.ts';
-import { expectationOf, keysOf, meantOption, optionsOf, placesOf, schemaAt, unwrap } from './schema-walk.ts';
+import { expectationOf, isSame, keysOf, meantOption, optionsOf, placesOf, schemaAt } from './schema-walk.ts';
 import { SecretRef } from './values.ts';
 import { notYetKey, notYetValue } from './not-yet.ts';
 
@@ -102,7 +102,7 @@ function explain(context: Context, issue: Issue, base: ValuePath): Problem[] {
 function secretPlaceIn({ document, schema }: Context, path: ValuePath): ValuePath | undefined {
   for (let length = 0; length <= path.length; length += 1) {
     const here = schemaAt(schema, path.slice(0, length), document.value);
-    if (here !== undefined && unwrap(here) === SecretRef) return path.slice(0, length);
+    if (here !== undefined && isSame(here, SecretRef)) return path.slice(0, length);
   }
   return undefined;
 }

@@ -8,12 +8,12 @@ import type { ValuePath } from './source.ts';
 
 export type Schema = z.core.$ZodType;
 
-function definitionOf(schema: Schema): z.core.$ZodTypes['_zod']['def'] {
+export function definitionOf(schema: Schema): z.core.$ZodTypes['_zod']['def'] {
   return (schema as z.core.$ZodTypes)._zod.def;
 }
 
 /** What is inside a wrapper that does not change what people write. */
-function innerOf(schema: Schema): Schema | undefined {
+export function innerOf(schema: Schema): Schema | undefined {
   const definition = definitionOf(schema);
   if (definition.type === 'pipe') return definition.in;
   return definition.type === 'optional' || definition.type === 'default' ? definition.innerType : undefined;
@@ -93,9 +93,14 @@ export function expectationOf(schema: Schema): string | undefined {
   return inner && expectationOf(inner);
 }
 
-/** Every place in the value whose schema is `wanted`. Bounded by the schema, which is never deeper than a few levels. */
+/** A schema that is described anew at some place is a copy with the same definition. */
+export function isSame(schema: Schema, wanted: Schema): boolean {
+  return definitionOf(unwrap(schema)) === definitionOf(wanted);
+}
+
+/** Every place in the value whose schema is `wanted`, whatever is said about it there. Bounded by the schema, which is never deeper than a few levels. */
 export function placesOf(wanted: Schema, schema: Schema, value: unknown, path: ValuePath = []): ValuePath[] {
-  if (unwrap(schema) === wanted) return [path];
+  if (isSame(schema, wanted)) return [path];
   if (typeof value !== 'object' || value === null) return [];
   const entries: [PropertyKey, unknown][] = Array.isArray(value) ? [...value.entries()] : Object.entries(value);
   return entries.flatMap(([key, below]) => {

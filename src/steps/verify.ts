@@ -56,7 +56,6 @@ async function failureOf(
     return bad ? `sensor ${bad.name} is ${bad.value}` : undefined;
   }
   if ('ssh' in check) {
-    if ('copy' in check.ssh) return undefined;
     const exitCode = await runCheck(context, step.id, index, check.ssh);
     return exitCode === 0 ? undefined : `check ${index + 1} ended with exit code ${exitCode}`;
   }

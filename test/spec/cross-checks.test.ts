@@ -259,3 +259,10 @@ describe('a rebalancing that could never move anything', () => {
     expect(problemsIn({ plan: `${plan}${neverAlive}  rebalance: { policy: spread, timeout: 10m }\n` })).toEqual([]);
   });
 });
+
+test('a file that is written is no check: under "verify" it would be passed over', () => {
+  const copied = `${playbook}  verify:\n    - ssh: { copy: { content: x, to: /etc/x } }\n`;
+  expect(problemsIn({ playbook: copied })).toEqual([
+    'playbook.yaml:8:14  unknown key "copy"; known here: run, timeout, script',
+  ]);
+});
