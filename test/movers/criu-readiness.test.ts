@@ -12,6 +12,7 @@ import { pod } from '../workflow/fixtures.ts';
 
 const ready = `fact arch x86_64
 fact kernel 6.12.41
+fact cgroups 2
 fact criuCheck ok
 fact criu 4.2.1
 fact feature uffd-noncoop
@@ -143,6 +144,12 @@ describe('two servers', () => {
     const older = factsWith('kernel 6.12.41', 'kernel 6.1.0-40-amd64');
     expect(pairBlockers(['a', facts], ['b', older], 0)).toHaveLength(1);
     expect(pairBlockers(['b', older], ['a', facts], 0)).toEqual([]);
+  });
+
+  it('do not fit where one has control groups of another version, either way', () => {
+    const old = factsWith('cgroups 2', 'cgroups 1');
+    expect(pairBlockers(['a', facts], ['b', old], 0)).toEqual(['b has control groups of version 1, a of version 2']);
+    expect(pairBlockers(['b', old], ['a', facts], 0)).toHaveLength(1);
   });
 
   it('do not fit where images and memory have no room side by side', () => {

@@ -21,6 +21,7 @@ export async function makeControlGroups(name: string): Promise<string[]> {
   for (const hierarchy of await hierarchies()) {
     const group = path.join(hierarchy, name);
     await mkdir(group, { recursive: true });
+    if (hierarchy === top) await mkdir(path.join(group, 'init'), { recursive: true });
     // Version 1: a group without processors and memory takes no process, and those below start empty unless they are cloned.
     if (existsSync(path.join(group, 'cgroup.clone_children'))) await prepareCpuset(hierarchy, group);
     made.push(group);

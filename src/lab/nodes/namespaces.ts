@@ -29,6 +29,7 @@ export interface ResidentOptions {
   /** Flags of unshare(1). */
   readonly namespaces: readonly string[];
   readonly command: readonly string[];
+  /** Where it lives, seen from inside as roots of a namespace of control groups; empty: wherever this process lives. */
   readonly cgroups: readonly string[];
   readonly logFile: string;
 }
@@ -37,15 +38,24 @@ const firstProcessMs = 10_000;
 const endMs = 20_000;
 const pollMs = 20;
 
+const join = 'for group in $GROUPS_TO_JOIN; do echo $$ >"$group/cgroup.procs" || exit 1; done; exec "$@"';
+const stepDown =
+  'for group in $GROUPS_TO_JOIN; do [ ! -d "$group/init" ] || echo $$ >"$group/init/cgroup.procs" || exit 1; done; exec "$@"';
+/**
+ * What comes behind it sees the groups as roots. In version 2 a group that hands controllers to groups below it may hold no process
+ * itself, and the one that waits outside of the new namespaces for the first one inside would be such: both step down into `init`.
+ */
+const inGroups = ['/bin/sh', '-c', join, 'sh', 'unshare', '--cgroup', '/bin/sh', '-c', stepDown, 'sh'];
+
 /**
  * The first process of new namespaces. The kernel kills it when the lab dies, however it dies, and with the first process
  * of a process namespace all others in it.
  */
 export async function startResident(options: ResidentOptions): Promise<Resident> {
   const log = openSync(options.logFile, 'a', 0o600);
-  const join = 'for group in $GROUPS_TO_JOIN; do echo $$ >"$group/cgroup.procs" || exit 1; done; exec "$@"';
   const unshare = ['unshare', ...options.namespaces, '--fork', '--kill-child', '--', ...options.command];
-  const child = spawn('/bin/sh', ['-c', join, 'sh', 'setpriv', '--pdeathsig', 'KILL', ...unshare], {
+  const grouped = options.cgroups.length === 0 ? unshare : [...inGroups, ...unshare];
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...grouped], {
     env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C', GROUPS_TO_JOIN: options.cgroups.join(' ') },
     stdio: ['ignore', log, log],
   });
@@ -65,7 +75,7 @@ async function firstOf(child: ChildProcess, logFile: string): Promise<ProcessId>
     const { pid = 0 } = child;
     const children = await readOrEmpty(`/proc/${pid}/task/${pid}/children`);
     const found = Number(children.trim().split(' ')[0]);
-    // The shell, setpriv and unshare are one process after another under the same number; none has a child but the last.
+    // Setpriv, the shells and unshare are one process after another under the same number; none has a child but the last.
     const id = found > 0 ? await processId(found) : undefined;
     if (id) return id;
     await sleep(pollMs);

@@ -40,9 +40,7 @@ mknod -m 600 "$new/dev/userfaultfd" c 10 "$(sed -n 's/ userfaultfd$//p' "$new/pr
 # The server sees its own part of the control groups as the whole.
 if [ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ]; then
   mount -t cgroup2 cgroup2 "$new/sys/fs/cgroup"
-  # A group with processes of its own may not hand controllers to groups below it.
-  mkdir -p "$new/sys/fs/cgroup/init"
-  echo 1 >"$new/sys/fs/cgroup/init/cgroup.procs"
+  # All processes that there are by now are in a group below, `init`.
   for controller in $(cat "$new/sys/fs/cgroup/cgroup.controllers"); do
     echo "+$controller" >"$new/sys/fs/cgroup/cgroup.subtree_control"
   done

@@ -119,7 +119,7 @@ export class LabServer {
     const cgroups = await makeControlGroups(`${cgroupPrefix}${this.name}`);
     const script = path.join(sourceFolder, 'server.sh');
     const resident = await startResident({
-      namespaces: ['--mount', '--pid', '--net', '--uts', '--ipc', '--cgroup'],
+      namespaces: ['--mount', '--pid', '--net', '--uts', '--ipc'],
       command: ['/bin/sh', script, this.folder, root, this.name, this.address, this.#podBridgeAddress],
       cgroups,
       logFile: path.join(this.folder, 'console.log'),

@@ -31,6 +31,8 @@ export interface ContainerFacts {
 export interface ServerFacts {
   readonly arch: string;
   readonly kernel: string;
+  /** The version of the control groups, `1` where any of the old kind is in use. Empty: it did not say. */
+  readonly cgroups: string;
   readonly criu: string;
   readonly runc: string;
   readonly missing: readonly string[];
@@ -59,6 +61,7 @@ export function serverFactsOf(output: string): ServerFacts {
   return {
     arch: one('arch'),
     kernel: one('kernel'),
+    cgroups: one('cgroups'),
     criu: one('criu'),
     runc: one('runc'),
     missing: facts.get('missing') ?? [],
@@ -210,6 +213,11 @@ export function pairBlockers(
   }
   if (kernelOf(source) > kernelOf(target)) {
     blockers.push(`${targetName} runs kernel ${target.kernel}, older than ${source.kernel} of ${sourceName}`);
+  }
+  if (source.cgroups !== target.cgroups) {
+    blockers.push(
+      `${targetName} has control groups of version ${target.cgroups}, ${sourceName} of version ${source.cgroups}`,
+    );
   }
   const neededKib = neededKibOf(bytes);
   if (target.memoryKib < neededKib) {

@@ -11,6 +11,7 @@ own_rules() { # PID
 }
 fact arch "$(uname -m)"
 fact kernel "$(uname -r)"
+[ -e /sys/fs/cgroup/cgroup.controllers ] && fact cgroups 2 || fact cgroups 1
 for program in criu runc bash ssh ssh-keygen tar nft tc ip nsenter flock timeout base64 mountpoint; do
   has "$program" || fact missing "$program"
 done
