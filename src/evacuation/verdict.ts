@@ -71,7 +71,7 @@ export function judgePod(
   const stays = reasonToStay(pod, rule);
   if (stays !== undefined) return { kind: 'stays', because: stays };
   if (isTolerated(cordonTaint, pod.tolerations) && protectionOf(pod, rule) === undefined) {
-    const because = 'it tolerates the cordon and would come straight back';
+    const because = 'evicted it would come straight back';
     return { kind: 'stays', because, warnings: ['it tolerates the cordon: it stays and goes down with the server'] };
   }
   if (pod.leaving) return { kind: 'waits', because: 'it is on its way out already' };
@@ -86,7 +86,7 @@ export function judgePod(
   const { livePromise } = closed;
   const least = rule?.liveKeeps ?? policy.liveKeeps;
   if (livePromise !== undefined && least !== undefined && keepsLess(livePromise, least)) {
-    const because = `moved alive it ${promiseInWords(livePromise)} (liveKeeps: ${least})`;
+    const because = `moved alive it only ${promiseInWords(livePromise)}; the plan asks for ${least} (liveKeeps)`;
     against.push({ ways: ['live'], because, owner: ownerOf(pod) });
   }
   const verdict = judgeWays(pod, against, policy, rule);
@@ -104,7 +104,7 @@ function surgeFirst(ways: readonly MoveWay[]): readonly MoveWay[] {
 function reasonToStay(pod: PodView, rule: EvacuationRule | undefined): string | undefined {
   if ('kubernetes.io/config.mirror' in pod.annotations) return 'static pod of the kubelet';
   if (pod.phase === 'Succeeded' || pod.phase === 'Failed') return 'it has finished';
-  if (pod.owner?.kind === 'DaemonSet') return 'DaemonSet';
+  if (pod.owner?.kind === 'DaemonSet') return 'of a DaemonSet: it belongs to its server';
   if (pod.owner?.kind === 'Node') return 'static pod of the kubelet';
   if (rule?.action === 'leave') return 'the plan leaves it';
   return undefined;
@@ -114,7 +114,7 @@ function reasonToStay(pod: PodView, rule: EvacuationRule | undefined): string | 
 function protectionOf(pod: PodView, rule: EvacuationRule | undefined): string | undefined {
   if (rule?.restart !== undefined) return rule.restart === 'never' ? 'the plan never restarts it' : undefined;
   const mark = doNotDisrupt.find(([annotation, value]) => pod.annotations[annotation] === value);
-  return mark && `marked ${mark[0]}: ${mark[1]}`;
+  return mark && `never restarted, for it is marked ${mark[0]}: ${mark[1]}`;
 }
 
 /** The ways that remain; where none does, the first reason against a way that was wanted is the one shown. */
@@ -134,7 +134,7 @@ function judgeWays(
     return {
       kind: 'blocked',
       because: [...new Set(reasons)].join('; ') || 'the plan allows no way to move it',
-      owner: first?.owner ?? podKey(pod),
+      owner: first?.owner ?? ownerOf(pod),
     };
   }
   const warnings = pod.volumes.some((volume) => volume.kind === 'hostPath')
@@ -151,9 +151,9 @@ interface Reason {
   readonly owner: string;
 }
 
-/** Whom to ask about this pod. */
+/** Whose owner to ask about this pod. */
 function ownerOf(pod: PodView): string {
-  return pod.owner ? `${pod.owner.kind} ${pod.namespace}/${pod.owner.name}` : podKey(pod);
+  return pod.owner ? `${pod.owner.kind} ${pod.namespace}/${pod.owner.name}` : `pod ${podKey(pod)}`;
 }
 
 const restarts: readonly MoveWay[] = ['surge', 'evict'];
@@ -171,36 +171,35 @@ function reasonsAgainst(
   };
   const protection = protectionOf(pod, rule);
   if (protection !== undefined) against(restarts, protection);
-  if (!pod.owner && policy.barePods === 'block') against(restarts, 'bare pod: nobody would recreate it');
+  if (!pod.owner && policy.barePods === 'block')
+    against(restarts, 'bare pod: nobody would make it anew (evacuation.barePods: block)');
   if (pod.volumes.some((volume) => volume.kind === 'emptyDir') && policy.localData === 'keep') {
     against(restarts, 'emptyDir data would be lost (evacuation.localData: keep)');
   }
   // What a virtual machine's own pod mounts is KubeVirt's business, and so is whether the machine can move.
   if (pod.owner?.kind !== 'VirtualMachineInstance') {
     if (pod.volumes.some((volume) => volume.kind === 'hostPath')) {
-      against(['live'], 'hostPath volume, cannot move alive');
+      against(['live'], 'its hostPath volume does not move along');
     }
-    if (pod.hostNetwork) against(['live'], 'host network, cannot move alive');
+    if (pod.hostNetwork) against(['live'], 'its host network does not move along');
   }
   // A pod that has not begun to run disrupts nobody: the API does not even look for its budgets.
   if (budgets.length > 1 && pod.phase !== 'Pending') {
-    const names = budgets
-      .map((budget) => budget.name)
-      .sort()
-      .join(' and ');
-    against(restarts, `two budgets on one pod (${names}): Kubernetes refuses every eviction`, names);
+    const names = budgets.map(({ name }) => name).sort();
+    const whom = `budgets ${names.map((name) => `${pod.namespace}/${name}`).join(' and ')}`;
+    against(restarts, `it has more than one budget (${names.join(' and ')}): Kubernetes refuses every eviction`, whom);
   }
   const never = budgets.find(canNeverBeMet);
   // A surge brings one more healthy pod, which such a budget does allow; a plain eviction it never will.
   if (never && isCharged(pod, never)) {
     const numbers = `${never.asks}, ${never.expectedPods} expected`;
-    against(['evict'], `budget ${never.name} can never be met (${numbers})`, `${never.namespace}/${never.name}`);
+    against(['evict'], `budget ${never.name} can never be met (${numbers})`, `budget ${never.namespace}/${never.name}`);
   }
   // Only replicas of a Deployment can be replaced before they go.
   if (pod.owner?.kind !== 'ReplicaSet' || pod.labels['pod-template-hash'] === undefined) {
     against(['surge'], 'not a replica of a Deployment, so nothing can take its place beforehand');
   } else if (pod.volumes.some((volume) => volume.kind === 'persistentVolumeClaim')) {
-    against(['surge'], 'its volume may be held by one pod only');
+    against(['surge'], 'its volume may be for one pod at a time, so nothing can take its place beforehand');
   }
   return reasons;
 }

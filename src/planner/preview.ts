@@ -185,11 +185,17 @@ function downServers({ servers }: RunDefinition, { nodes }: Pick<ClusterView, 'n
   return new Set(servers.filter(({ node }) => !inService.has(node)).map(({ name }) => name));
 }
 
-const promiseOfWay = {
-  live: 'keeps what its mover promises',
-  surge: 'replaced before it goes',
-  evict: 'restarted',
-} as const;
+/** By way and mover, in the words of the table above it. */
+function sayChoice({ way, mover, promise }: NonNullable<PodForecast['choice']>): string {
+  switch (way) {
+    case 'live':
+      return `alive by ${mover}: ${promiseInWords(promise)}`;
+    case 'surge':
+      return 'surge: another one is Ready before it goes';
+    case 'evict':
+      return 'restart: evicted, and made anew elsewhere';
+  }
+}
 
 function previewPod(
   server: string,
@@ -206,12 +212,12 @@ function previewPod(
     case 'blocked':
       return { ...common, verdict: 'blocked', how: verdict.because, owner: verdict.owner };
     case 'moves': {
-      if (!choice) return { ...common, verdict: 'moves', how: '' };
+      if (!choice) return { ...common, verdict: 'moves', how: 'nothing here can move it as the plan allows' };
       const { way, mover, promise } = choice;
       return {
         ...common,
         verdict: 'moves',
-        how: way === 'live' ? `live by ${mover}, ${promiseInWords(promise)}` : `${way}: ${promiseOfWay[way]}`,
+        how: sayChoice(choice),
         way,
         mover,
         promise,

@@ -73,7 +73,7 @@ async function findBlocker(context: StepContext): Promise<string | undefined> {
   const closedFor = closedWays(await detectMovers(context.movers, context.signal), view);
   const judged = judgeServer(context.server.node, view, context.definition.evacuation, closedFor);
   const blocked = judged.flatMap(({ pod, verdict }) =>
-    verdict.kind === 'blocked' ? [`${podKey(pod)}: ${verdict.because} (ask ${verdict.owner})`] : [],
+    verdict.kind === 'blocked' ? [`${podKey(pod)}: ${verdict.because} (ask the owner of ${verdict.owner})`] : [],
   );
   if (blocked.length === 0) return undefined;
   const more = blocked.length > 1 ? `, and ${blocked.length - 1} more` : '';

@@ -201,7 +201,7 @@ describe('the other pages', () => {
         '             hostPath /var/cache',
         ' rack1-07  shop/orders-db-0',
         '             its budget can never be met (minAvailable 1 of 1)',
-        '             ask budget shop/orders-db',
+        '             ask the owner of budget shop/orders-db',
         ' these 2 servers are left out of the run',
         '',
         ' warnings 1',
@@ -213,7 +213,7 @@ describe('the other pages', () => {
         'rack1-07 · left out · 1 pod',
         '',
         ' shop/orders-db-0  blocked  its budget can never be met (minAvailable 1 of 1)',
-        '                            ask budget shop/orders-db',
+        '                            ask the owner of budget shop/orders-db',
       ),
     );
     expect(renderExplanation(preview, 'rack1-02', view).split('\n').slice(0, 7)).toEqual([
@@ -221,7 +221,7 @@ describe('the other pages', () => {
       'takes 19m, measured on 41 servers · 138 pods',
       ' steps  prepare 20s · reboot-2 4m (p95 9m)',
       '',
-      ' shop/moves-0   moves    live by criu, keeps its memory, gets another address,',
+      ' shop/moves-0   moves    alive by criu: keeps its memory, gets another address,',
       '                         connections are closed · to rack1-09.example.org',
       '                         about 12s',
     ]);

@@ -201,21 +201,21 @@ export const preview: PlanPreview = {
     leftOut,
   })),
   pods: [
-    ...pods(96, 'moves', 'live by criu, keeps its memory, gets another address, connections are closed', {
+    ...pods(96, 'moves', 'alive by criu: keeps its memory, gets another address, connections are closed', {
       way: 'live',
       mover: 'criu',
       promise: 'memory',
       predictedMs: 12 * secondsMs,
       target: 'rack1-09.example.org',
     }),
-    ...pods(18, 'moves', 'surge: replaced before it goes', {
+    ...pods(18, 'moves', 'surge: another one is Ready before it goes', {
       way: 'surge',
       mover: 'surge',
       promise: 'nothing: restart',
       predictedMs: 60 * secondsMs,
       order: 10,
     }),
-    ...pods(24, 'stays', 'DaemonSet'),
+    ...pods(24, 'stays', 'of a DaemonSet: it belongs to its server'),
     {
       pod: 'shop/orders-db-0',
       server: 'rack1-07',

@@ -49,10 +49,18 @@ function judge({ change = {}, policy = {}, budgets = [], livePromise }: Case) {
 
 const cases: readonly [title: string, given: Case, expected: string][] = [
   // kubectl drain stops at these without --ignore-daemonsets; they would be put back at once, so they stay.
-  ['DaemonSet, running', { change: { owner: daemonSet } }, 'stays: DaemonSet'],
-  ['DaemonSet, with local data', { change: { owner: daemonSet, volumes: emptyDir } }, 'stays: DaemonSet'],
+  ['DaemonSet, running', { change: { owner: daemonSet } }, 'stays: of a DaemonSet: it belongs to its server'],
+  [
+    'DaemonSet, with local data',
+    { change: { owner: daemonSet, volumes: emptyDir } },
+    'stays: of a DaemonSet: it belongs to its server',
+  ],
   ['DaemonSet, failed', { change: { owner: daemonSet, phase: 'Failed' } }, 'stays: it has finished'],
-  ['DaemonSet, marked by another tool', { change: { owner: daemonSet, annotations: marked } }, 'stays: DaemonSet'],
+  [
+    'DaemonSet, marked by another tool',
+    { change: { owner: daemonSet, annotations: marked } },
+    'stays: of a DaemonSet: it belongs to its server',
+  ],
   // Deleted with --cascade=orphan: the garbage collector takes the reference away, and nobody makes it anew.
   ['orphan of a DaemonSet', { change: { owner: undefined }, policy: restartsOnly }, 'blocked'],
   ['static', { change: { annotations: { 'kubernetes.io/config.mirror': 'x' } } }, 'stays: static pod of the kubelet'],
@@ -93,11 +101,7 @@ const cases: readonly [title: string, given: Case, expected: string][] = [
     'stays: the plan leaves it',
   ],
   // Evicted it would come straight back; kubectl drain evicts it all the same.
-  [
-    'tolerating the cordon',
-    { change: { tolerations: everything } },
-    'stays: it tolerates the cordon and would come straight back',
-  ],
+  ['tolerating the cordon', { change: { tolerations: everything } }, 'stays: evicted it would come straight back'],
   [
     'tolerating the cordon, never to be restarted',
     { change: { tolerations: everything }, policy: rule({ restart: 'never' }) },

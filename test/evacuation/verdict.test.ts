@@ -100,20 +100,20 @@ describe('a pod is blocked, with a reason and somebody to ask', () => {
     expect(verdict({ owner: statefulSet }, { prefer: ['evict'] }, [never])).toEqual({
       kind: 'blocked',
       because: 'budget web can never be met (minAvailable 1, 1 expected)',
-      owner: 'shop/web',
+      owner: 'budget shop/web',
     });
   });
 
   it('by two budgets on one pod', () => {
     const blocked = verdict({}, { prefer: ['surge', 'evict'] }, [budget(), budget({ name: 'all' })]);
-    expect(blocked).toMatchObject({ kind: 'blocked', owner: 'all and web' });
+    expect(blocked).toMatchObject({ kind: 'blocked', owner: 'budgets shop/all and shop/web' });
   });
 
   it('by a rule that never restarts it, where it cannot move alive', () => {
     const rules = [{ match: { namespaces: ['shop'] }, restart: 'never' as const }];
     expect(verdict({ hostNetwork: true }, { rules })).toMatchObject({
       kind: 'blocked',
-      because: 'the plan never restarts it; host network, cannot move alive',
+      because: 'the plan never restarts it; its host network does not move along',
     });
   });
 
@@ -138,7 +138,7 @@ describe('a pod is blocked, with a reason and somebody to ask', () => {
   it('as a bare pod, where only restarts are preferred', () => {
     expect(verdict({ owner: undefined }, { prefer: ['surge', 'evict'] })).toMatchObject({
       kind: 'blocked',
-      because: 'bare pod: nobody would recreate it',
+      because: 'bare pod: nobody would make it anew (evacuation.barePods: block)',
     });
   });
 });

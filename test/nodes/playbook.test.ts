@@ -94,7 +94,7 @@ it(
     await test.ready('new');
     const { stdout } = await installed.pitcrew('plan', 'live', '--explain', 'node-a');
     const explained = stdout.replaceAll(/\s+/g, ' ');
-    expect(explained).toContain('default/new moves live by criu');
+    expect(explained).toContain('default/new moves alive by criu');
     expect(explained).toContain('default/old blocked criu: container main runs since before its server was made ready');
 
     const settled = await configs();

@@ -6,6 +6,7 @@ import type { PodView } from '../../src/cluster/pod.ts';
 import type { MoveOptions } from '../../src/evacuation/move-options.ts';
 import { previewPlan, type PlanPreview } from '../../src/planner/preview.ts';
 import type { LearnedTimes, Quantiles } from '../../src/planner/times.ts';
+import { renderExplanation } from '../../src/cli/render/explanation.ts';
 import { ms } from '../schedule/schedules.ts';
 import { plan, playbook } from '../simulation/harness.ts';
 import { pod, runServer } from '../workflow/fixtures.ts';
@@ -143,13 +144,13 @@ describe('a server with a blocker', () => {
     const { definition, forecast, waves, pods } = preview({ pods: [database], budgets: [neverMet] });
     expect(definition.servers.map(({ leftOut }) => leftOut)).toEqual([
       undefined,
-      { because: expect.stringContaining('shop/db-0: budget db can never be met') as string, owner: 'shop/db' },
+      { because: expect.stringContaining('shop/db-0: budget db can never be met') as string, owner: 'budget shop/db' },
       undefined,
       undefined,
     ]);
     expect(forecast.toMs?.p50).toBe(opensMs + 90 * minuteMs);
     expect(waves[0]?.servers).toBe(3);
-    expect(pods).toMatchObject([{ verdict: 'blocked', owner: 'shop/db' }]);
+    expect(pods).toMatchObject([{ verdict: 'blocked', owner: 'budget shop/db' }]);
   });
 
   it.each([
@@ -208,5 +209,64 @@ describe('a warning before the run', () => {
 
   it('is not given where all is well', () => {
     expect(preview({ pods: [pod()] }).warnings).toEqual([]);
+  });
+});
+
+describe('what is said of one server', () => {
+  const exists = { operator: 'Exists' };
+  const on = (name: string, change: Partial<PodView>): PodView => pod({ name, uid: name, node: 'a', ...change });
+  const replica = { kind: 'ReplicaSet', name: 'web-1', uid: 'rs' };
+  const volume = (kind: 'emptyDir' | 'hostPath'): PodView['volumes'] => [{ name: 'v', kind }] as never;
+  const explained = (pods: PodView[], spec: Record<string, unknown> = {}, budgets: BudgetView[] = []): string[] => {
+    const view = { nowMs: opensMs, width: 200, color: false, timeZone: 'Europe/Berlin' };
+    const lines = renderExplanation(preview({ pods, spec, budgets }), 'a', view).split('\n');
+    return lines.slice(lines.indexOf('') + 1).map((line) => line.trim().replaceAll(/ {2,}/g, ' | '));
+  };
+
+  it('is one sentence for the pod of each verdict', () => {
+    const evacuation = { prefer: ['live', 'surge', 'evict'] };
+    expect(
+      explained(
+        [
+          on('agent', { owner: { kind: 'DaemonSet', name: 'agent', uid: 'd' } }),
+          on('leaving', { leaving: true }),
+          on('tolerant', { tolerations: [exists] }),
+          on('web', { owner: replica, labels: { 'pod-template-hash': 'h' }, volumes: volume('hostPath') }),
+          on('db', { owner: { kind: 'StatefulSet', name: 'db', uid: 's' } }),
+        ],
+        { evacuation },
+      ),
+    ).toMatchInlineSnapshot(`
+      [
+        "shop/db | moves | restart: evicted, and made anew elsewhere · to d · about 30s · not alive: no live mover is installed",
+        "shop/web | moves | surge: another one is Ready before it goes · to d · about 30s · not alive: its hostPath volume does not move along",
+        "it uses a hostPath volume: what lies there stays on this server",
+        "shop/agent | stays | of a DaemonSet: it belongs to its server",
+        "shop/leaving | waits | it is on its way out already",
+        "shop/tolerant | stays | evicted it would come straight back · it tolerates the cordon: it stays and goes down with the server",
+      ]
+    `);
+  });
+
+  it('is everything that is in the way of a blocked pod, and whose owner can help', () => {
+    const rules = [{ match: { labels: { app: 'db' } }, restart: 'never' }];
+    const pods = [
+      on('bare', { owner: undefined }),
+      on('cache', { owner: replica, volumes: volume('emptyDir') }),
+      on('db', { labels: { app: 'db' }, owner: { kind: 'StatefulSet', name: 'db', uid: 's' }, hostNetwork: true }),
+      on('marked', { owner: replica, annotations: { 'karpenter.sh/do-not-disrupt': 'true' } }),
+      on('two', { labels: { app: 'two' }, owner: replica }),
+    ];
+    const budget = (name: string): BudgetView => ({ ...neverMet, name, selector: { matchLabels: { app: 'two' } } });
+    const spec = { evacuation: { prefer: ['live', 'surge', 'evict'], rules } };
+    expect(explained(pods, spec, [budget('all'), budget('some')])).toMatchInlineSnapshot(`
+      [
+        "shop/bare | blocked | bare pod: nobody would make it anew (evacuation.barePods: block); no live mover is installed · ask the owner of pod shop/bare",
+        "shop/cache | blocked | emptyDir data would be lost (evacuation.localData: keep); no live mover is installed · ask the owner of ReplicaSet shop/web-1",
+        "shop/db | blocked | the plan never restarts it; its host network does not move along · ask the owner of StatefulSet shop/db",
+        "shop/marked | blocked | never restarted, for it is marked karpenter.sh/do-not-disrupt: true; no live mover is installed · ask the owner of ReplicaSet shop/web-1",
+        "shop/two | blocked | it has more than one budget (all and some): Kubernetes refuses every eviction; no live mover is installed · ask the owner of budgets shop/all and shop/some",
+      ]
+    `);
   });
 });

@@ -60,7 +60,7 @@ function segmentsOf({ how, owner, target, predictedMs, order, notAlive, warnings
     target === undefined ? '' : `to ${clean(target)}`,
     predictedMs === undefined ? '' : `about ${shortLength(predictedMs)}`,
     order === undefined || order === 0 ? '' : `order ${order}`,
-    owner === '' ? '' : `ask ${clean(owner)}`,
+    owner === '' ? '' : `ask the owner of ${clean(owner)}`,
     notAlive === undefined ? '' : `not alive: ${clean(notAlive)}`,
     ...warnings.map(clean),
   ];

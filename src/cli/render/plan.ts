@@ -100,7 +100,11 @@ function blockerLines({ servers, pods }: PlanPreview, view: View): string[] {
     if (!own) return wrapSegments([clean(why?.because ?? '')], lead, view.width);
     return own.flatMap(({ pod, how, owner }, index) => [
       ...wrapSegments([clean(pod)], index === 0 ? lead : ' '.repeat(lead.length), view.width),
-      ...wrapSegments([clean(how), owner === '' ? '' : `ask ${clean(owner)}`], ' '.repeat(lead.length + 2), view.width),
+      ...wrapSegments(
+        [clean(how), owner === '' ? '' : `ask the owner of ${clean(owner)}`],
+        ' '.repeat(lead.length + 2),
+        view.width,
+      ),
     ]);
   });
   const them = leftOut.length === 1 ? 'this server is' : `these ${count(leftOut.length)} servers are`;
