@@ -122,6 +122,9 @@ describe('a pod that is moved alive, there and back', () => {
     const pod = await test.ready('p');
     const client = await test.client({ kind: 'echo', connections: 20 }, pod);
     await sleep(1_000);
+    // Of the layer of its own: a file of the image that is gone, a file that is new.
+    await test.inPod(pod, 'sh', '-c', 'rm /usr/share/zoneinfo/UTC; mkdir -p /new/folder; echo it >/new/folder/file');
+    await test.inPod(pod, 'sh', '-c', 'echo old >/shared/old');
     const before = Number(await test.inPod(pod, 'cat', '/shared/count'));
     for (let count = 0; count < 2; count += 1) {
       const { end } = await lab.move('p');
@@ -131,7 +134,9 @@ describe('a pod that is moved alive, there and back', () => {
     await sleep(2_000);
     expect(Number(await test.inPod(after, 'cat', '/shared/count'))).toBeGreaterThan(before);
     const show = 'cat /shared/init /settings/colour /keys/key; ls /shared';
-    expect(await test.inPod(after, 'sh', '-c', show)).toBe('once\nbluehunter2count\ninit');
+    expect(await test.inPod(after, 'sh', '-c', show)).toBe('once\nbluehunter2count\ninit\nold');
+    const layer = 'cat /new/folder/file /shared/old; ls /usr/share/zoneinfo';
+    expect(await test.inPod(after, 'sh', '-c', layer)).toBe('it\nold\nEtc');
     expect((await test.ready('p')).status.containerStatuses?.map(({ restartCount }) => restartCount)).toEqual([0, 0]);
     expect((await client.stop()).faults).toEqual([]);
     expect(await lab.leftovers()).toEqual([]);

@@ -100,7 +100,8 @@ export class Passage {
     const steered = await this.#steer(source.facts.address, signal);
     if (steered) return steered;
     await this.#handOver(signal);
-    return this.#await(signal);
+    const arrived = await this.#await(signal);
+    return arrived.kind === 'ready' ? this.#copyFiles(signal) : arrived;
   }
 
   /** Whether it was in time. The first decision stands, here and on the source. */
@@ -276,6 +277,15 @@ export class Passage {
     if (result.kind === 'lost') return { kind: 'stuck', because: result.because };
     if (result.word === 'ready') return { kind: 'ready' };
     return { kind: 'stuck', because: `the new pod did not come to ${target.node}: ${await this.#arrivalNote(signal)}` };
+  }
+
+  /** Only to make the freeze shorter: what is not copied now goes along then. */
+  async #copyFiles(signal: AbortSignal): Promise<Station> {
+    const { id, source, timeoutMs } = this.trip;
+    const script = scripts.firstCopyText(id);
+    const result = await this.#job(source, 'first', script, timeoutMs, signal, 4_000);
+    if (result.kind === 'running') return { kind: 'arriving', note: 'copying its files' };
+    return { kind: 'ready' };
   }
 
   async #arrivalNote(signal: AbortSignal): Promise<string> {

@@ -197,6 +197,8 @@ ServerAliveCountMax 3
     lib: nodeFile('source-lib.sh'),
     cut: nodeFile('source-cut.sh'),
     dump: nodeFile('source-dump.sh'),
+    files: nodeFile('source-files.sh'),
+    first: nodeFile('source-first.sh'),
     pack: nodeFile('source-pack.sh'),
     'bin/criu': nodeFile('source-criu.sh'),
     'source/runc': nodeFile('source-runc.sh'),
@@ -221,6 +223,12 @@ until grep -q ' ready ' notes 2>/dev/null; do
   sleep 0.1
 done
 echo ready`;
+}
+
+/** The pod's files, while it runs; what changes after that goes along in the freeze. */
+export function firstCopyText(moveId: string): string {
+  const move = sourceFolder(moveId);
+  return `bash ${move}/first ${move}`;
 }
 
 export function cutText(moveId: string): string {

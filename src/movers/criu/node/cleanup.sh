@@ -19,6 +19,10 @@ for move in "$base/moves/$moveId" "$base/moves/$moveId.source"; do
   # Who still waits there for images is told that none will come.
   ln -s aborted "$move/decision" 2>/dev/null
   for gate in "$move"/waiting/*; do [ ! -p "$gate" ] || echo go 1<>"$gate"; done
+  # Who was to fetch pages for a restore that does not come waits for it for ever.
+  for file in "$move"/work/*/pages.pid; do
+    if read -r pid 2>/dev/null <"$file" && grep -q "$move/" "/proc/$pid/cmdline" 2>/dev/null; then kill "$pid"; fi
+  done
   for link in "$base"/containers/*; do
     case $(readlink "$link") in "$move"/*) rm -f "$link" ;; esac
   done

@@ -107,8 +107,10 @@ dump_again() { # NAME ID PORT
   say "anew $1"
   hear 20 && [ "$answer" = anew ] || return 1
   rm -rf out/*/* && open_way
+  # Into a new container, where nothing of a first copy is.
+  begin_packing "$1" && echo go >&"${goOf[.pack]}"
   begin_dump "$1" "$2" 0
-  dumped "$1" && send_parts "$1:0" && say again && hear 20
+  dumped "$1" && wait "$packer" && send_parts "$1:0" && say again && hear 20
 }
 
 if [ "${2-}" = again ]; then

@@ -54,11 +54,11 @@ dumped() { # NAME
   [ "$complete" = yes ] && [ -e locked ]
 }
 
-begin_packing() {
+begin_packing() { # NAME
   local fd
   rm -f go.pack && mkfifo go.pack
   exec {fd}<>go.pack && goOf[.pack]=$fd
-  (let_go && exec timeout 600 bash pack "$move" <go.pack >>log 2>&1) &
+  (let_go && exec timeout 600 bash pack "$move" "$@" <go.pack >>log 2>&1) &
   packer=$!
 }
 

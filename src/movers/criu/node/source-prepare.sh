@@ -9,7 +9,7 @@ stop() {
 }
 mkdir -p "$base/containers" "$base/moves" && chmod 700 "$base" && mkdir -p "$move/bin" "$move/source" "$move/images" || exit 1
 value() { sed -n 's/.*"io\.kubernetes\.cri\.'"$2"'":"\([^"]*\)".*/\1/p' "$1"; }
-: >"$move/entries.new" >"$move/volumes.new"
+: >"$move/entries.new" >"$move/folders.new"
 netns= groups= ports= bytes=0 names= lazy= next=$firstPort
 runcRoot=/run/containerd/runc/k8s.io
 for config in "$tasks"/*/config.json; do
@@ -52,13 +52,15 @@ for config in "$tasks"/*/config.json; do
     printf 'RemoteForward 127.0.0.1:%s 127.0.0.1:%s\n' "$remotePort" "$port" >>"$move/forwards.new"
   fi
   printf '%s %s %s %s %s\n' "$name" "$id" "$port" "$remotePort" "$bundle" >>"$move/entries.new"
+  upper=$(sed -n "s#^[^ ]* $bundle/rootfs overlay .*upperdir=\([^, ]*\).*#\1#p" /proc/mounts)
+  if [ -n "$upper" ]; then echo "layer $name $upper"; else echo "tree $name $bundle/rootfs"; fi >>"$move/folders.new"
   # The pod's /dev/shm is its sandbox's, outside of what CRIU sees; one for all its containers.
-  tr '{' '\n' <"$config" | sed -n 's#.*"destination":"/dev/shm",.*"source":"\([^"]*\)".*#dev-shm \1#p' >>"$move/volumes.new"
-  tr '{' '\n' <"$config" | sed -n 's#.*"source":"\([^"]*/volumes/kubernetes.io~empty-dir/\([^"/]*\)\)".*#\2 \1#p' >>"$move/volumes.new"
+  tr '{' '\n' <"$config" | sed -n -e 's#.*"destination":"/dev/shm",.*"source":"\([^"]*\)".*#volume dev-shm \1#p' \
+    -e 's#.*"source":"\([^"]*/volumes/kubernetes.io~empty-dir/\([^"/]*\)\)".*#volume \2 \1#p' >>"$move/folders.new"
 done
 [ -s "$move/entries.new" ] || stop "no running container of this pod is found on its server"
 for file in entries forwards; do [ ! -e "$move/$file.new" ] || mv "$move/$file.new" "$move/$file"; done
-sort -u "$move/volumes.new" >"$move/volumes" && rm -f "$move/volumes.new"
+sort -u "$move/folders.new" >"$move/folders" && rm -f "$move/folders.new"
 link=$(nsenter --net="$netns" ip -o link show eth0) || stop "its network has no eth0"
 mac=${link##*link/ether } mac=${mac%% *}
 mtu=${link##* mtu } mtu=${mtu%% *}

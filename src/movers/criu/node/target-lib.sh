@@ -174,15 +174,33 @@ places_of() { # BUNDLE
 # What the containers wrote beside their memory: their own layer, and emptyDir volumes.
 apply_files() { # NAME ID BUNDLE
   [ ! -e "$move/waiting/$2.applied" ] || return 0
-  files=$move/files/$1
-  if [ -e "$files.tar" ]; then tar -x --numeric-owner --xattrs -C "$3/rootfs" -f "$files.tar" || return 1; fi
-  if [ -s "$files.gone" ]; then (cd "$3/rootfs" && xargs -0 rm -rf -- <"$files.gone"); fi
+  # What changed since the first copy is of use only where that is.
+  if [ -e "$move/files/$1.delta" ] && [ ! -e "$move/waiting/$2.first" ]; then return 1; fi
+  put_in_place "$3/rootfs" "$move/files/$1" || return 1
   while read -r volume path; do
-    archive=$move/volumes/$volume.tar
-    [ -e "$archive" ] || continue
-    tar -x --numeric-owner --xattrs -C "$path" -f "$archive" && mv "$archive" "$archive.applied" || return 1
+    # Once: other containers may be at work in it by now.
+    [ -e "$move/volumes/$volume.tar" ] || continue
+    if [ -e "$move/volumes/$volume.delta" ] && ! grep -qxF "$path" "$move/waiting/$volume.copied"; then return 1; fi
+    put_in_place "$path" "$move/volumes/$volume" && mv "$move/volumes/$volume.tar" "$move/volumes/$volume.applied" || return 1
   done <"$move/waiting/$2.places"
   true >"$move/waiting/$2.applied"
+}
+
+put_in_place() { # FOLDER ARCHIVE
+  if [ -s "$2.gone" ]; then (cd "$1" && xargs -0 rm -rf -- <"$2.gone") || return 1; fi
+  [ ! -e "$2.tar" ] || tar -x --numeric-owner --xattrs -C "$1" -f "$2.tar"
+}
+
+# Straight to where it belongs, while the pod still runs elsewhere; only for containers that wait here.
+take_first() { # KIND NAME
+  case $2 in '' | *[!a-z0-9.-]*) return 1 ;; esac
+  if [ "$1" = layer ]; then
+    read -r id bundle <"$move/waiting/$2.at" || return 1
+    tar -x --numeric-owner --xattrs -C "$bundle/rootfs" -f - && true >"$move/waiting/$id.first"
+  else
+    path=$(sed -n "s#^$2 ##p" "$move"/waiting/*.places | head -n 1)
+    [ -n "$path" ] && tar -x --numeric-owner --xattrs -C "$path" -f - && echo "$path" >"$move/waiting/$2.copied"
+  fi
 }
 
 # The init container becomes a program of 129 bytes that ends well at once. The pattern is that of a JSON array of strings.

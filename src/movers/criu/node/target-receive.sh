@@ -1,11 +1,18 @@
 #!/bin/bash
 # On the target, at the far end of the one-move key: all that this key can do. `session` is a conversation, a line for each
-# request and for each answer; `parts` takes one archive with what the pod consists of, but for memory that stays behind.
+# request and for each answer; `first` takes the first copy of a folder; `parts` takes one archive with what the pod consists
+# of, but for memory that stays behind.
 move=${0%/*}
 . "$move/env"
 . "$move/lib"
 umask 077
 cd "$move" || exit 1
+case $1 in
+  'first '*)
+    take_first ${1#first } 2>>log
+    exit
+    ;;
+esac
 # Tells the conversation how the bulk comes along.
 exec 3<>bulk
 if [ "$1" = parts ]; then
@@ -39,7 +46,9 @@ fetch_pages() { # NAME PORT
   true >"images/$1/lazy"
   (
     criu lazy-pages --page-server --address 127.0.0.1 --port "$2" -D "$move/images/$1" -W "$move/work/$1" -o lazy.log \
-      </dev/null >/dev/null 2>&1 3>&-
+      </dev/null >/dev/null 2>&1 3>&- &
+    echo "$!" >"work/$1/pages.pid"
+    wait "$!"
     result=$?
     if [ "$result" = 0 ]; then
       true >"pages/$1"
@@ -113,7 +122,7 @@ while read -r request rest; do
     commit) if decide committed; then note committed; wake; say committed; else say refused; fi ;;
     anew)
       # The folder stays: who waits for what comes into it has it open.
-      rm -rf "failed/$rest" "restored/$rest" "images/$rest.complete" "images/$rest"/*
+      rm -rf "failed/$rest" "restored/$rest" "images/$rest.complete" "images/$rest"/* "files/$rest".*
       say anew
       ;;
     again) wake; say again ;;
