@@ -89,26 +89,79 @@ function inEach(script: string): void {
   execFileSync('bash', ['-c', prelude], { stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
+/** In each folder of `base`, `src` is copied to `dst`, `change` happens, and what it changed goes over. */
+async function copyAround(change: () => void): Promise<void> {
+  for (const folder of fs.readdirSync(base)) {
+    const root = path.join(base, folder);
+    for (const each of ['dst', 'out/files', 'out/volumes']) fs.mkdirSync(path.join(root, each), { recursive: true });
+    fs.copyFileSync(path.join(nodeFolder, 'standby.sh'), path.join(root, 'standby'));
+  }
+  // What was written just now is taken to have changed, as file systems know the time but roughly.
+  await sleep(1_100);
+  inEach('first_copy volume v "$move/src" || true');
+  await sleep(1_100);
+  change();
+  inEach(
+    `pack_folder volume v "$move/src" && . ${nodeFolder}/target-lib.sh && put_in_place "$move/dst" "$move/out/volumes/v"`,
+  );
+}
+
+/** What a script of bash says that has the functions of the source at hand. */
+function said(root: string, script: string): string {
+  const text = `move=${root} && cd "$move" && . ${nodeFolder}/source-files.sh && ${script}`;
+  return execFileSync('bash', ['-c', text], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+}
+
+it('a folder that takes the place of another brings its files along, however old they are', async () => {
+  const root = path.join(base, 'swap');
+  const at = (name: string): string => path.join(root, 'src', name);
+  for (const each of ['now', 'next']) {
+    fs.mkdirSync(at(`${each}/deep`), { recursive: true });
+    fs.writeFileSync(at(`${each}/deep/file`), each.padEnd(4));
+    fs.utimesSync(at(`${each}/deep/file`), 1, 1);
+  }
+  await copyAround(() => {
+    fs.renameSync(at('now'), at('old'));
+    fs.renameSync(at('next'), at('now'));
+  });
+  expect(fs.readFileSync(path.join(root, 'dst/now/deep/file'), 'utf8')).toBe('next');
+  expect(shown(path.join(root, 'dst'))).toEqual(shown(path.join(root, 'src')));
+});
+
+it('a clock that was set between the copies makes the first one useless', async () => {
+  const root = path.join(base, 'clock');
+  fs.mkdirSync(path.join(root, 'src'), { recursive: true });
+  fs.writeFileSync(path.join(root, 'src/file'), 'x');
+  await copyAround(() => fs.writeFileSync(path.join(root, 'first.volume.v.offset'), '1000\n'));
+  expect(fs.existsSync(path.join(root, 'out/volumes/v.delta'))).toBe(false);
+  expect(execFileSync('tar', ['-tf', path.join(root, 'out/volumes/v.tar')], { encoding: 'utf8' })).toBe('./\n./file\n');
+});
+
+it('holes of files stay holes', async () => {
+  const root = path.join(base, 'holes');
+  fs.mkdirSync(path.join(root, 'src'), { recursive: true });
+  for (const each of ['first', 'late']) fs.writeFileSync(path.join(root, 'src', each), 'x');
+  fs.truncateSync(path.join(root, 'src/first'), 2 ** 34);
+  await copyAround(() => fs.truncateSync(path.join(root, 'src/late'), 2 ** 34));
+  for (const each of ['first', 'late']) {
+    const { size, blocks } = fs.statSync(path.join(root, 'dst', each));
+    expect({ each, size, few: blocks < 100 }).toEqual({ each, size: 2 ** 34, few: true });
+  }
+});
+
 it('files of a pod that are copied while it runs, and once more as far as they changed, are the same in the end', async () => {
   const cases = fc.sample(fc.tuple(fc.array(change, { maxLength: 25 }), fc.array(change, { maxLength: 15 })), 25);
   const roots = cases.map((_, index) => path.join(base, String(index)));
   for (const [index, root] of roots.entries()) {
-    for (const folder of ['src', 'dst', 'out/files', 'out/volumes']) {
-      fs.mkdirSync(path.join(root, folder), { recursive: true });
-    }
+    fs.mkdirSync(path.join(root, 'src'), { recursive: true });
     fs.writeFileSync(path.join(root, 'src/unchanged'), 'x'.repeat(100_000));
-    fs.copyFileSync(path.join(nodeFolder, 'standby.sh'), path.join(root, 'standby'));
     for (const each of cases[index]?.[0] ?? []) apply(path.join(root, 'src'), each);
   }
-  await sleep(1_100);
-  inEach('first_copy volume v "$move/src" || true');
-  await sleep(1_100);
-  for (const [index, root] of roots.entries()) {
-    for (const each of cases[index]?.[1] ?? []) apply(path.join(root, 'src'), each);
-  }
-  inEach(
-    `pack_folder volume v "$move/src" && . ${nodeFolder}/target-lib.sh && put_in_place "$move/dst" "$move/out/volumes/v"`,
-  );
+  await copyAround(() => {
+    for (const [index, root] of roots.entries()) {
+      for (const each of cases[index]?.[1] ?? []) apply(path.join(root, 'src'), each);
+    }
+  });
   let deltas = 0;
   for (const [index, root] of roots.entries()) {
     expect({ index, files: shown(path.join(root, 'dst')) }).toEqual({ index, files: shown(path.join(root, 'src')) });
@@ -117,4 +170,44 @@ it('files of a pod that are copied while it runs, and once more as far as they c
     expect(fs.statSync(path.join(root, 'out/volumes/v.tar')).size).toBeLessThan(100_000);
   }
   expect(deltas).toBeGreaterThan(5);
+});
+
+it('what a container removed of its image, by name or with a folder made anew, is known to the target', () => {
+  const write = (...names: string[]): void => {
+    for (const each of names) {
+      fs.mkdirSync(path.dirname(path.join(base, each)), { recursive: true });
+      fs.writeFileSync(path.join(base, each), '');
+    }
+  };
+  write('1/fs/a/kept', '1/fs/a/removed', '1/fs/b/deep/hidden', '1/fs/other', '2/fs/a/upper layer');
+  // As overlayfs shows it: `removed` was removed, `b` made anew with other things in it, and `a` got a new file.
+  write(
+    '3/fs/a/new',
+    '3/fs/b/deep/mine',
+    'seen/a/kept',
+    'seen/a/new',
+    'seen/a/upper layer',
+    'seen/b/deep/mine',
+    'seen/other',
+  );
+  for (const lowers of [`${base}/2/fs:${base}/1/fs`, '2/fs:1/fs']) {
+    const hidden = said(base, `hidden ${base}/3/fs ${base}/seen ${lowers}`);
+    expect(hidden.split('\0').filter(Boolean)).toEqual(['./a/removed', './b/deep/hidden']);
+  }
+});
+
+it('more than a freeze may carry is said before the pod is touched, and not of what is copied beforehand', () => {
+  fs.mkdirSync(path.join(base, 'volume'));
+  fs.writeFileSync(path.join(base, 'folders'), `volume v ${base}/volume\nvolume gone ${base}/gone\n`);
+  fs.writeFileSync(path.join(base, 'volume/file'), 'x'.repeat(3 * 2 ** 20));
+  const judged = (fileSystem: string, when: string, limitKib: number): string =>
+    said(base, `stat() { echo ${fileSystem}; } && freezeKib=${limitKib} && { is_too_much ${when} || echo no; }`).trim();
+  const blocked = 'blocked 3 MiB of its files could go over only while it stands still, and 2 are the limit';
+  expect(judged('zfs', 'before', 2_048)).toBe(blocked);
+  expect(judged('zfs', 'before', 4_096)).toBe('no');
+  expect(judged('xfs', 'before', 2_048)).toBe('no');
+  expect(judged('xfs', 'after', 2_048)).toBe(blocked);
+  expect(judged('tmpfs', 'after', 2_048)).toBe('no');
+  fs.writeFileSync(path.join(base, 'first.volume.v.complete'), '');
+  expect(judged('xfs', 'after', 2_048)).toBe('no');
 });

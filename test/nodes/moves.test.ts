@@ -122,21 +122,24 @@ describe('a pod that is moved alive, there and back', () => {
     const pod = await test.ready('p');
     const client = await test.client({ kind: 'echo', connections: 20 }, pod);
     await sleep(1_000);
-    // Of the layer of its own: a file of the image that is gone, a file that is new.
-    await test.inPod(pod, 'sh', '-c', 'rm /usr/share/zoneinfo/UTC; mkdir -p /new/folder; echo it >/new/folder/file');
+    // Of the layer of its own: a file of the image that is gone, a folder made anew in the place of another, a file that is new.
+    const anew = 'cd /usr/share/zoneinfo && rm UTC && rm -r Etc && mkdir Etc && touch Etc/mine';
+    await test.inPod(pod, 'sh', '-c', `${anew} && mkdir -p /new/folder && echo it >/new/folder/file`);
     await test.inPod(pod, 'sh', '-c', 'echo old >/shared/old');
-    const before = Number(await test.inPod(pod, 'cat', '/shared/count'));
+    const countIn = async (where: typeof pod): Promise<number> =>
+      Number(await test.inPod(where, 'cat', '/shared/count'));
+    // It is empty for a moment each time that it is written.
+    const before = await test.until('it counts', async () => (await countIn(pod)) || undefined);
     for (let count = 0; count < 2; count += 1) {
       const { end } = await lab.move('p');
       expect(end).toMatchObject({ kind: 'done', evidence: { kept: 'everything' } });
     }
     const after = await test.ready('p');
-    await sleep(2_000);
-    expect(Number(await test.inPod(after, 'cat', '/shared/count'))).toBeGreaterThan(before);
+    await test.until('it counts on from where it was', async () => (await countIn(after)) > before + 20);
     const show = 'cat /shared/init /settings/colour /keys/key; ls /shared';
     expect(await test.inPod(after, 'sh', '-c', show)).toBe('once\nbluehunter2count\ninit\nold');
-    const layer = 'cat /new/folder/file /shared/old; ls /usr/share/zoneinfo';
-    expect(await test.inPod(after, 'sh', '-c', layer)).toBe('it\nold\nEtc');
+    const layer = 'cat /new/folder/file /shared/old; cd /usr/share/zoneinfo; ls; ls Etc';
+    expect(await test.inPod(after, 'sh', '-c', layer)).toBe('it\nold\nEtc\nmine');
     expect((await test.ready('p')).status.containerStatuses?.map(({ restartCount }) => restartCount)).toEqual([0, 0]);
     expect((await client.stop()).faults).toEqual([]);
     expect(await lab.leftovers()).toEqual([]);

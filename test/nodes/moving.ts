@@ -144,6 +144,8 @@ export class MovingLab {
     while (!signal.aborted) {
       const last = await this.#step(order, commit, signal);
       if ('kind' in last && (last.kind === 'done' || last.kind === 'rolledBack' || last.kind === 'failed')) {
+        // An assertion about its kind would not say why.
+        if (last.kind !== 'done') console.log(`${name}: ${JSON.stringify(last)}`);
         return { order, end: last };
       }
       const text = JSON.stringify(last);

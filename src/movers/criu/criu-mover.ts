@@ -57,7 +57,7 @@ export interface CriuMoverSettings {
 /** One look at the freeze waits for so long; it goes on without being looked at. */
 const cutMs = 20_000;
 /** Smaller ones take all of it along: a tenth of a second more, and no moment in which the servers must not lose each other. */
-const settingsDefault: CriuMoverSettings = { lazyFromBytes: 32 * 1_048_576 };
+const settingsDefault: CriuMoverSettings = { lazyFromBytes: 64 * 1_048_576 };
 
 export class CriuMover implements PodMover {
   readonly name = 'criu';

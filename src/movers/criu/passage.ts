@@ -279,13 +279,12 @@ export class Passage {
     return { kind: 'stuck', because: `the new pod did not come to ${target.node}: ${await this.#arrivalNote(signal)}` };
   }
 
-  /** Only to make the freeze shorter: what is not copied now goes along then. */
+  /** What is copied now need not be in the freeze. */
   async #copyFiles(signal: AbortSignal): Promise<Station> {
     const { id, source, timeoutMs } = this.trip;
-    const script = scripts.firstCopyText(id);
-    const result = await this.#job(source, 'first', script, timeoutMs, signal, 4_000);
+    const result = await this.#job(source, 'first', scripts.firstCopyText(id), timeoutMs, signal, 4_000);
     if (result.kind === 'running') return { kind: 'arriving', note: 'copying its files' };
-    return { kind: 'ready' };
+    return this.#problemOf(result, 'copying its files') ?? { kind: 'ready' };
   }
 
   async #arrivalNote(signal: AbortSignal): Promise<string> {

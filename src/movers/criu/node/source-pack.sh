@@ -8,15 +8,15 @@ cd "$move" || exit 1
 shopt -s dotglob nullglob
 
 pack() { # NAME
-  local kind name folder
-  while read -r kind name folder; do
+  local kind name folder seen lowers
+  while read -r kind name folder seen lowers; do
     if [ -n "$1" ]; then
       if [ "$kind" = volume ] || [ "$name" != "$1" ]; then continue; fi
       rm -f "first.$kind.$name".*
     fi
     # Everybody finds the same folder there when nothing is in it.
     [ "$name" != dev-shm ] || [ -n "$(echo "$folder"/*)" ] || continue
-    pack_folder "$kind" "$name" "$folder" || return 1
+    pack_folder "$kind" "$name" "$folder" "$seen" "$lowers" || return 1
   done <folders
 }
 

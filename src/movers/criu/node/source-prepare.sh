@@ -52,8 +52,10 @@ for config in "$tasks"/*/config.json; do
     printf 'RemoteForward 127.0.0.1:%s 127.0.0.1:%s\n' "$remotePort" "$port" >>"$move/forwards.new"
   fi
   printf '%s %s %s %s %s\n' "$name" "$id" "$port" "$remotePort" "$bundle" >>"$move/entries.new"
-  upper=$(sed -n "s#^[^ ]* $bundle/rootfs overlay .*upperdir=\([^, ]*\).*#\1#p" /proc/mounts)
-  if [ -n "$upper" ]; then echo "layer $name $upper"; else echo "tree $name $bundle/rootfs"; fi >>"$move/folders.new"
+  layers=$(sed -n "s#^[^ ]* $bundle/rootfs overlay \([^ ]*\).*#,\1#p" /proc/mounts | tail -n 1)
+  upper=${layers##*,upperdir=} lowers=${layers##*,lowerdir=}
+  if [ -z "$layers" ]; then folder="tree $name $bundle/rootfs"; else folder="layer $name ${upper%%,*} $bundle/rootfs ${lowers%%,*}"; fi
+  echo "$folder" >>"$move/folders.new"
   # The pod's /dev/shm is its sandbox's, outside of what CRIU sees; one for all its containers.
   tr '{' '\n' <"$config" | sed -n -e 's#.*"destination":"/dev/shm",.*"source":"\([^"]*\)".*#volume dev-shm \1#p' \
     -e 's#.*"source":"\([^"]*/volumes/kubernetes.io~empty-dir/\([^"/]*\)\)".*#volume \2 \1#p' >>"$move/folders.new"

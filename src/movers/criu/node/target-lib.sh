@@ -171,6 +171,9 @@ places_of() { # BUNDLE
     -e 's#.*"source":"\([^"]*/volumes/kubernetes.io~empty-dir/\([^"/]*\)\)".*#\2 \1#p'
 }
 
+# Of capabilities of programs tar takes care only when it is told to.
+attributes='--xattrs --xattrs-include=user.* --xattrs-include=security.capability'
+
 # What the containers wrote beside their memory: their own layer, and emptyDir volumes.
 apply_files() { # NAME ID BUNDLE
   [ ! -e "$move/waiting/$2.applied" ] || return 0
@@ -188,7 +191,7 @@ apply_files() { # NAME ID BUNDLE
 
 put_in_place() { # FOLDER ARCHIVE
   if [ -s "$2.gone" ]; then (cd "$1" && xargs -0 rm -rf -- <"$2.gone") || return 1; fi
-  [ ! -e "$2.tar" ] || tar -x --numeric-owner --xattrs -C "$1" -f "$2.tar"
+  [ ! -e "$2.tar" ] || tar -x --numeric-owner $attributes -C "$1" -f "$2.tar"
 }
 
 # Straight to where it belongs, while the pod still runs elsewhere; only for containers that wait here.
@@ -196,10 +199,10 @@ take_first() { # KIND NAME
   case $2 in '' | *[!a-z0-9.-]*) return 1 ;; esac
   if [ "$1" = layer ]; then
     read -r id bundle <"$move/waiting/$2.at" || return 1
-    tar -x --numeric-owner --xattrs -C "$bundle/rootfs" -f - && true >"$move/waiting/$id.first"
+    tar -x --numeric-owner $attributes -C "$bundle/rootfs" -f - && true >"$move/waiting/$id.first"
   else
     path=$(sed -n "s#^$2 ##p" "$move"/waiting/*.places | head -n 1)
-    [ -n "$path" ] && tar -x --numeric-owner --xattrs -C "$path" -f - && echo "$path" >"$move/waiting/$2.copied"
+    [ -n "$path" ] && tar -x --numeric-owner $attributes -C "$path" -f - && echo "$path" >"$move/waiting/$2.copied"
   fi
 }
 
