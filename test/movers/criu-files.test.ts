@@ -54,7 +54,7 @@ function apply(root: string, { what, at, to, text }: Change): void {
       case 'second name':
         fs.linkSync(from, other);
         break;
-      default:
+      case 'mode':
         fs.chmodSync(from, 0o750);
     }
   } catch (error) {
