@@ -137,7 +137,12 @@ export class TestLab {
   /** By the pod's address; or by its name, and then it connects anew wherever the pod is. */
   async client(client: ClientKind, pod: PodObject, by: 'address' | 'name' = 'address'): Promise<ClientProcess> {
     const host = by === 'name' ? `${pod.metadata.name}@${this.lab.namesFile}` : (pod.status.podIP ?? '');
-    const started = await ClientProcess.start(this.lab.network, client, host, ports[client.kind]);
+    const started = await ClientProcess.start(
+      this.lab.network,
+      client,
+      host,
+      ports[client.kind === 'visitors' ? 'echo' : client.kind],
+    );
     this.#clients.push(started);
     return started;
   }

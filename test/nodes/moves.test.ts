@@ -44,6 +44,12 @@ const workloads = [
   // virtual machines do not have.
   ...(mayReadLimits() ? [{ what: 'PostgreSQL', name: 'postgres', client: { kind: 'postgres' }, few: 4 } as const] : []),
   { what: 'echo, 200 connections', name: 'echo', client: { kind: 'echo', connections: 200 }, few: 2 },
+  {
+    what: 'echo, a connection per question, 30 at once',
+    name: 'echo',
+    client: { kind: 'visitors', connections: 30 },
+    few: 4,
+  },
 ] as const;
 
 describe('a pod that is moved alive, there and back', () => {
@@ -88,6 +94,23 @@ describe('a pod that is moved alive, there and back', () => {
     expect(await lab.leftovers()).toEqual([]);
   });
 
+  it(
+    'keeps connections that one side has closed, and what the other says then',
+    { timeout: 5 * minuteMs },
+    async () => {
+      const { test } = lab;
+      test.statefulSet('halves', { containers: [containers.halves] });
+      const client = await test.client({ kind: 'halves', connections: 5 }, await test.ready('halves-0'));
+      for (let count = 0; count < 2; count += 1) {
+        const { end } = await lab.move('halves-0');
+        expect(end).toMatchObject({ kind: 'done', evidence: { kept: 'everything' } });
+        await test.ready('halves-0');
+      }
+      expect(await client.stop()).toMatchObject({ faults: [], answers: 10 });
+      expect(await lab.leftovers()).toEqual([]);
+    },
+  );
+
   it('takes along what belongs to it: two containers, volumes, probes, hooks', { timeout: 5 * minuteMs }, async () => {
     const { test } = lab;
     test.create(test.lab.configMaps, 'settings', { data: { colour: 'blue' } });
@@ -126,6 +149,11 @@ describe('a pod that is moved alive, there and back', () => {
     const anew = 'cd /usr/share/zoneinfo && rm UTC && rm -r Etc && mkdir Etc && touch Etc/mine';
     await test.inPod(pod, 'sh', '-c', `${anew} && mkdir -p /new/folder && echo it >/new/folder/file`);
     await test.inPod(pod, 'sh', '-c', 'echo old >/shared/old');
+    // More than the freeze has room for.
+    const big = `import os; open('/shared/big', 'wb').write(os.urandom(300 << 20))`;
+    const sum = `import hashlib; print(hashlib.sha256(open('/shared/big', 'rb').read()).hexdigest())`;
+    await test.inPod(pod, 'python3', '-c', big);
+    const sumBefore = await test.inPod(pod, 'python3', '-c', sum);
     const countIn = async (where: typeof pod): Promise<number> =>
       Number(await test.inPod(where, 'cat', '/shared/count'));
     // It is empty for a moment each time that it is written.
@@ -137,7 +165,8 @@ describe('a pod that is moved alive, there and back', () => {
     const after = await test.ready('p');
     await test.until('it counts on from where it was', async () => (await countIn(after)) > before + 20);
     const show = 'cat /shared/init /settings/colour /keys/key; ls /shared';
-    expect(await test.inPod(after, 'sh', '-c', show)).toBe('once\nbluehunter2count\ninit\nold');
+    expect(await test.inPod(after, 'sh', '-c', show)).toBe('once\nbluehunter2big\ncount\ninit\nold');
+    expect(await test.inPod(after, 'python3', '-c', sum)).toBe(sumBefore);
     const layer = 'cat /new/folder/file /shared/old; cd /usr/share/zoneinfo; ls; ls Etc';
     expect(await test.inPod(after, 'sh', '-c', layer)).toBe('it\nold\nEtc\nmine');
     expect((await test.ready('p')).status.containerStatuses?.map(({ restartCount }) => restartCount)).toEqual([0, 0]);

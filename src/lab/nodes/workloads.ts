@@ -48,6 +48,34 @@ while True:
     os._exit(0)
 `;
 
+/** Connections that are closed in one direction; whoever says `release` hears how much came after the server's own goodbye. */
+const halvesProgram = `
+import asyncio
+total = 0
+async def serve(reader, writer):
+    global total
+    line = await reader.readline()
+    if line.startswith(b'late'):
+        await reader.read()
+        await released.wait()
+        writer.write(line)
+    elif line.startswith(b'early'):
+        writer.write(b'bye\\n')
+        writer.write_eof()
+        rest = await reader.read()
+        total += len(rest)
+    else:
+        released.set()
+        await asyncio.sleep(0.2)
+        writer.write(b'%d\\n' % total)
+    writer.close()
+async def main():
+    global released
+    released = asyncio.Event()
+    await (await asyncio.start_server(serve, '0.0.0.0', 7200)).serve_forever()
+asyncio.run(main())
+`;
+
 const postgres = [
   'rm -rf /tmp/data',
   'cp -a /srv/postgresql /tmp/data',
@@ -59,11 +87,12 @@ function container(name: string, port: number, command: readonly string[]): LabC
   return { name, image: serversImage, command, readinessProbe };
 }
 
-export const ports = { redis: 6379, postgres: 5432, echo: 7000, forking: 7100 } as const;
+export const ports = { redis: 6379, postgres: 5432, echo: 7000, forking: 7100, halves: 7200 } as const;
 
 export const containers = {
   redis: container('redis', ports.redis, ['redis-server', '--save', '', '--protected-mode', 'no']),
   postgres: container('postgres', ports.postgres, ['sh', '-c', `mkdir -p /tmp && ${postgres}`]),
   echo: container('echo', ports.echo, ['python3', '-c', echoProgram]),
   forking: container('forking', ports.forking, ['python3', '-c', forkingProgram]),
+  halves: container('halves', ports.halves, ['python3', '-c', halvesProgram]),
 } as const;

@@ -8,7 +8,7 @@ import type { ClientReport } from './meter.ts';
 export type ClientKind =
   | { readonly kind: 'redis'; readonly megabytes: number; readonly writtenMegabytesPerSecond?: number | undefined }
   | { readonly kind: 'postgres' }
-  | { readonly kind: 'echo' | 'forking'; readonly connections: number };
+  | { readonly kind: 'echo' | 'forking' | 'visitors' | 'halves'; readonly connections: number };
 
 const program = path.join(import.meta.dirname, 'main.ts');
 /** Filling 500 MB on a busy machine takes a while, reading them back too. */
@@ -80,6 +80,8 @@ function loadOf(client: ClientKind): string[] {
       return [];
     case 'echo':
     case 'forking':
+    case 'visitors':
+    case 'halves':
       return [String(client.connections)];
   }
 }

@@ -3,18 +3,13 @@
  * server that forks it gets two counts with it: that of the connection's process, and that of the memory that they share.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connect, Inbox, isNamed, type Place } from './lines.ts';
+import { connect, Inbox, isNamed, readLine, type Place } from './lines.ts';
 import type { Meter } from './meter.ts';
 
 /** Every connection asks this often; together they ask about a thousand times a second. */
 const betweenMs = 200;
 /** Not all of them at once: a server takes its connections from a queue of some length. */
 const atOnce = 20;
-
-function readLine(bytes: Buffer): { value: string; length: number } | undefined {
-  const end = bytes.indexOf('\n');
-  return end < 0 ? undefined : { value: bytes.toString('latin1', 0, end), length: end + 1 };
-}
 
 export class EchoClient {
   readonly #meter: Meter;

@@ -85,3 +85,9 @@ export class Inbox {
     }
   }
 }
+
+/** For `take`: a line without its end. */
+export function readLine(bytes: Buffer): { value: string; length: number } | undefined {
+  const end = bytes.indexOf('\n');
+  return end < 0 ? undefined : { value: bytes.toString('latin1', 0, end), length: end + 1 };
+}

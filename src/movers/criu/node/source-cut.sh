@@ -94,8 +94,8 @@ freeze_and_send() {
   [ -z "$keepsAddress" ] || hand_address_over || roll_back "the target cannot take the address"
   stop_pod || roll_back "the pod cannot be stopped"
   for fd in "${goOf[@]}"; do echo go >&"$fd"; done
-  while read -r name _; do dumped "$name" || roll_back "$name cannot be dumped"; done <entries
-  wait "$packer" || roll_back "the files of the pod cannot be packed"
+  while read -r name _; do dumped "$name" || roll_back "$name cannot be dumped: $(complaint "work/$name/dump.log")"; done <entries
+  wait "$packer" || roll_back "the files of the pod cannot be packed: $(tail -n 1 pack.log)"
   note packed
   send_parts "${parts[@]}" || roll_back "what the pod consists of cannot be sent"
   decide committed || roll_back "called off"
@@ -139,14 +139,14 @@ while :; do
     restored) end_connections 2>>log && question=settled ;;
     failed*)
       tries=$((tries + 1))
-      name=${answer#failed }
-      note "restore of $name failed, try $tries"
+      read -r _ name because <<<"$answer"
+      note "restore of $name failed, try $tries: $because"
       if [ "$tries" -gt 2 ]; then
         say revoke
         hear 20
         [ "$answer" = revoked ] || { echo "unclear the restore of $name failed, and the target fell silent"; exit 0; }
         ln -sfn aborted decision
-        roll_back "$name cannot be restored on the target"
+        roll_back "$name cannot be restored on the target: $because"
       fi
       while read -r each id port _; do [ "$each" != "$name" ] || dump_again "$name" "$id" "$port"; done <entries
       ;;

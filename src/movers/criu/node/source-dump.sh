@@ -58,7 +58,7 @@ begin_packing() { # NAME
   local fd
   rm -f go.pack && mkfifo go.pack
   exec {fd}<>go.pack && goOf[.pack]=$fd
-  (let_go && exec timeout 600 bash pack "$move" "$@" <go.pack >>log 2>&1) &
+  (let_go && exec timeout 600 bash pack "$move" "$@" <go.pack >>log 2>pack.log) &
   packer=$!
 }
 
@@ -96,10 +96,45 @@ freeze() {
   return 1
 }
 
+freeze_all() {
+  local group
+  for group in $groups; do freeze "$group" || return 1; done
+}
+
+# A connection that nobody has accepted yet belongs to no process, and CRIU gives up for it. New ones go to the target by now, so
+# it takes a moment of running to be rid of those that are here; who does not accept them then is not waited for. The kernel
+# lists sockets that listen first, each with the length of its queue. Without the address there is no need: CRIU leaves them out.
+freeze_between_calls() {
+  local tries=0 group
+  freeze_all || return 1
+  [ -n "$keepsAddress" ] || return 0
+  while [ "$tries" -lt 20 ] && is_called; do
+    tries=$((tries + 1))
+    for group in $groups; do thaw "$group"; done
+    read -r -t 0.005 -u 8
+    freeze_all || return 1
+  done
+  [ "$tries" = 0 ] || note "accepted $tries"
+}
+
+is_called() {
+  local file state queues rest
+  for file in "/proc/$witness/net/tcp" "/proc/$witness/net/tcp6"; do
+    while read -r _ _ _ state queues rest; do
+      case $state in
+        0A) [ "${queues#*:}" = 00000000 ] || return 0 ;;
+        st) ;;
+        *) break ;;
+      esac
+    done 2>/dev/null <"$file"
+  done
+  return 1
+}
+
 # Nothing that arrives from now on is acknowledged here: whoever sends sends again, and reaches the target, or hears that it
 # is over. An address that goes along is not answered for any more either.
 stop_pod() {
-  local group rules='table inet pitcrew {
+  local rules='table inet pitcrew {
   chain in { type filter hook input priority -500; policy drop; }
   chain out { type filter hook output priority -500; policy drop; }
 }'
@@ -109,7 +144,7 @@ table arp pitcrew {
   chain out { type filter hook output priority 0; policy drop; }
 }"
   note freezing
-  for group in $groups; do freeze "$group" || return 1; done
+  freeze_between_calls || return 1
   tell 7 "$rules" || nsenter --net="$netns" nft "$rules" || return 1
   true >locked
   note locked

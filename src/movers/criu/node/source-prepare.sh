@@ -79,6 +79,7 @@ cat >"$move/env" <<ENV
 groups='$groups'
 ports='$ports'
 netns='$netns'
+witness='$main'
 runcRoot='$runcRoot'
 criu='$(command -v criu)'
 keepsAddress='$keepsAddress'

@@ -1,4 +1,4 @@
-# What both ends of a move share: programs that stand by.
+# What both ends of a move share: programs that stand by, the decision, and what CRIU has to say.
 
 # Starts a program that reads what it has to do from file descriptor FD, before the freeze: its start takes longer than what
 # it does. It ends without having done anything when its caller ends, or is told nothing. `private` are the caller's own
@@ -31,4 +31,9 @@ decided() { # WHAT
 
 decide() { # WHAT
   ln -s "$1" "$move/decision" 2>/dev/null || decided "$1"
+}
+
+# The first thing that CRIU was not content with, without where in its source it says so.
+complaint() { # LOG
+  sed -n '/ Error (/{s/.*Error ([^)]*): *//p;q}' "$1" 2>/dev/null
 }

@@ -18,12 +18,13 @@ host_end() {
 
 # Until all containers are back nothing enters or leaves the new sandbox: its kernel knows none of the connections yet and
 # would answer each with a reset. What comes meanwhile is not dropped but kept in a queue at the host end, for a sender
-# repeats what was dropped only after 0.2, 0.6, 1.4 s.
+# repeats what was dropped only after 0.2, 0.6, 1.4 s. Only CRIU sends itself something: a socket whose other side has closed is
+# made by the packet that closes it, which bears this mark (SOCCR_MARK, `soccr/soccr.h` of 4.2).
 close_network() {
   nsenter --net="$1" nft -f - <<'RULES' || return 1
 table inet pitcrew {
-  chain in { type filter hook input priority -500; policy drop; }
-  chain out { type filter hook output priority -500; policy drop; }
+  chain in { type filter hook input priority -500; policy drop; meta mark 0xc114 accept; }
+  chain out { type filter hook output priority -500; policy drop; meta mark 0xc114 accept; }
 }
 RULES
   if [ -z "$keepsAddress" ]; then

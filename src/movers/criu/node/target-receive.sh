@@ -92,16 +92,24 @@ arrived() { # NAME:PORT...
   done
 }
 
-restored() {
+# Says so for the first one that did.
+any_failed() {
   for name in $containers; do
-    [ ! -e "failed/$name" ] || { say "failed $name"; return; }
+    [ -e "failed/$name" ] || continue
+    say "failed $name $(complaint "work/$name/restore.log")"
+    return 0
   done
+  return 1
+}
+
+restored() {
+  any_failed && return
   all_restored && say restored
 }
 
 settled() {
+  any_failed && return
   for name in $containers; do
-    [ ! -e "failed/$name" ] || { say "failed $name"; return; }
     [ -e "restored/$name" ] || return 1
     [ ! -e "images/$name/lazy" ] || [ -e "pages/$name" ] || return 1
   done
