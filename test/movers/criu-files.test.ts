@@ -149,28 +149,32 @@ it('holes of files stay holes', async () => {
   }
 });
 
-it('files of a pod that are copied while it runs, and once more as far as they changed, are the same in the end', async () => {
-  const cases = fc.sample(fc.tuple(fc.array(change, { maxLength: 25 }), fc.array(change, { maxLength: 15 })), 25);
-  const roots = cases.map((_, index) => path.join(base, String(index)));
-  for (const [index, root] of roots.entries()) {
-    fs.mkdirSync(path.join(root, 'src'), { recursive: true });
-    fs.writeFileSync(path.join(root, 'src/unchanged'), 'x'.repeat(100_000));
-    for (const each of cases[index]?.[0] ?? []) apply(path.join(root, 'src'), each);
-  }
-  await copyAround(() => {
+it(
+  'files of a pod that are copied while it runs, and once more as far as they changed, are the same in the end',
+  { timeout: 120_000 },
+  async () => {
+    const cases = fc.sample(fc.tuple(fc.array(change, { maxLength: 25 }), fc.array(change, { maxLength: 15 })), 25);
+    const roots = cases.map((_, index) => path.join(base, String(index)));
     for (const [index, root] of roots.entries()) {
-      for (const each of cases[index]?.[1] ?? []) apply(path.join(root, 'src'), each);
+      fs.mkdirSync(path.join(root, 'src'), { recursive: true });
+      fs.writeFileSync(path.join(root, 'src/unchanged'), 'x'.repeat(100_000));
+      for (const each of cases[index]?.[0] ?? []) apply(path.join(root, 'src'), each);
     }
-  });
-  let deltas = 0;
-  for (const [index, root] of roots.entries()) {
-    expect({ index, files: shown(path.join(root, 'dst')) }).toEqual({ index, files: shown(path.join(root, 'src')) });
-    if (!fs.existsSync(path.join(root, 'out/volumes/v.delta'))) continue;
-    deltas += 1;
-    expect(fs.statSync(path.join(root, 'out/volumes/v.tar')).size).toBeLessThan(100_000);
-  }
-  expect(deltas).toBeGreaterThan(5);
-});
+    await copyAround(() => {
+      for (const [index, root] of roots.entries()) {
+        for (const each of cases[index]?.[1] ?? []) apply(path.join(root, 'src'), each);
+      }
+    });
+    let deltas = 0;
+    for (const [index, root] of roots.entries()) {
+      expect({ index, files: shown(path.join(root, 'dst')) }).toEqual({ index, files: shown(path.join(root, 'src')) });
+      if (!fs.existsSync(path.join(root, 'out/volumes/v.delta'))) continue;
+      deltas += 1;
+      expect(fs.statSync(path.join(root, 'out/volumes/v.tar')).size).toBeLessThan(100_000);
+    }
+    expect(deltas).toBeGreaterThan(5);
+  },
+);
 
 it('what a container removed of its image, by name or with a folder made anew, is known to the target', () => {
   const write = (...names: string[]): void => {
