@@ -33,7 +33,8 @@ decide() { # WHAT
   ln -s "$1" "$move/decision" 2>/dev/null || decided "$1"
 }
 
-# The first thing that CRIU was not content with, without where in its source it says so.
+# The first thing that CRIU was not content with, without where in its source it says so; that it may not raise a limit of its
+# own is none.
 complaint() { # LOG
-  sed -n '/ Error (/{s/.*Error ([^)]*): *//p;q}' "$1" 2>/dev/null
+  sed -n '/ Error (.*rlimit:/d; / Error (/{s/.*Error ([^)]*): *//p;q}' "$1" 2>/dev/null
 }
