@@ -200,8 +200,9 @@ describe('large fleets', () => {
     };
     walkOf(500);
     const small = Array.from({ length: 8 }, () => 1_000);
-    const ratios = Array.from({ length: 6 }, () => workOf([8_000]) / workOf(small));
-    // As many servers in one fleet as in eight; what is quadratic would take eight times as long.
-    expect(Math.min(...ratios)).toBeLessThan(4);
+    // As many servers in one fleet as in eight; what is quadratic would take eight times as long, however often it is tried.
+    let least = Number.POSITIVE_INFINITY;
+    for (let tries = 0; tries < 6 && least >= 4; tries += 1) least = Math.min(least, workOf([8_000]) / workOf(small));
+    expect(least).toBeLessThan(4);
   });
 });
