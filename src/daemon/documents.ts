@@ -9,6 +9,7 @@ import { MaintenanceError } from '../errors/maintenance-error.ts';
 import type { Clock, Random } from '../ports/clock.ts';
 import type { DocumentSource } from '../ports/documents.ts';
 import type { Logger } from '../ports/logger.ts';
+import type { InventoryServer } from '../spec/inventory.ts';
 import type { Teardown } from './teardown.ts';
 
 interface DocumentsInput {
@@ -61,6 +62,24 @@ async function webhookOf(file: string, { secrets }: DocumentsInput, documents: G
     throw new MaintenanceError('git/settings', 'halt', message);
   }
   return { readSecret, tell: () => documents.tell() };
+}
+
+/**
+ * The servers as they were when the documents could last be used: a mistake in a document changes the next run, and what
+ * goes on goes on. Where they never could be since the daemon began, whoever needs them waits until somebody has mended that.
+ */
+export function lastGoodServers(documents: DocumentSource): () => Promise<readonly InventoryServer[]> {
+  let known: readonly InventoryServer[] | undefined;
+  return async () => {
+    try {
+      known = (await documents.read()).servers;
+    } catch (error) {
+      if (!(error instanceof MaintenanceError)) throw error;
+      const { code, message, details } = error;
+      if (!known) throw new MaintenanceError(code, 'wait', message, { details, cause: error });
+    }
+    return known;
+  };
 }
 
 /** Said at the start; documents that cannot be used must not keep a daemon from going on with unfinished runs. */

@@ -21,7 +21,6 @@ import { redisClientOptions, RedisLink } from '../adapters/redis/redis-link.ts';
 import { keepRedisAlive, startRedisServer } from '../adapters/system/redis-server.ts';
 import { SecretStore } from '../adapters/system/secrets.ts';
 import { SystemClock, SystemRandom } from '../adapters/system/system-clock.ts';
-import type { InventoryServer } from '../spec/inventory.ts';
 import { startApi, type Listen } from '../api/server.ts';
 import { Commands } from '../engine/commands.ts';
 import { Engine } from '../engine/engine.ts';
@@ -41,7 +40,7 @@ import type { RedisAddress } from '../ports/redis-address.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { redactor } from '../telemetry/redaction.ts';
 import { RealConnections } from './connections.ts';
-import { openDocuments, reportDocuments } from './documents.ts';
+import { lastGoodServers, openDocuments, reportDocuments } from './documents.ts';
 import { keepSweeping } from './sweep-moves.ts';
 import { Teardown } from './teardown.ts';
 
@@ -130,7 +129,7 @@ async function compose({ options, signal, logger, secrets, address, token, teard
   teardown.add('ssh', () => connections.close());
   const { documents, webhook } = await openDocuments({ options, logger, secrets, clock, random, teardown });
   const { objects } = cluster;
-  const servers = async (): Promise<readonly InventoryServer[]> => (await documents.read()).servers;
+  const servers = lastGoodServers(documents);
   const tools = { cluster, objects, clock };
   const criu = new CriuMover({ cluster, objects, connections, clock, servers });
   // Which of them the cluster has what they need for, they find out by themselves, again and again.

@@ -284,7 +284,8 @@ function unsettledServers({ definition, ends }: RunState): string[] {
   return definition.servers.map(({ name }) => name).filter((name) => !isSettled(name));
 }
 
-function knownServer(run: RunState, server: string): void {
+/** @throws `api/not-found` */
+export function knownServer(run: RunState, server: string): void {
   const { runId, servers } = run.definition;
   if (!servers.some((candidate) => candidate.name === server)) throw noSuchServerInRun(runId, server, servers);
 }

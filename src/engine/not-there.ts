@@ -25,8 +25,7 @@ export function noSuchServerInRun(runId: string, name: string, servers: readonly
 export function noSuchPlan(name: string, plans: readonly Pick<MaintenancePlan, 'metadata'>[]): MaintenanceError {
   const names = namesOf(plans.map(({ metadata }) => metadata));
   const question = didYouMean(name, names);
-  const more = question === undefined ? '' : `; ${question}`;
-  const message = `no plan named ${name}; there are: ${names.join(', ') || 'none'}${more}`;
+  const message = `no plan named ${name}; ${question ?? `there are: ${names.join(', ') || 'none'}`}`;
   return new MaintenanceError('document/not-found', 'halt', message);
 }
 

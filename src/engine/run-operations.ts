@@ -6,7 +6,7 @@ import type { RunView } from '../workflow/run-view.ts';
 import type { RunState } from '../workflow/run-state.ts';
 import type { ServerState } from '../workflow/server-state.ts';
 import { viewRun } from '../workflow/view-run.ts';
-import { Commands } from './commands.ts';
+import { Commands, knownServer } from './commands.ts';
 import { examine } from './doctor.ts';
 import type { Operations, ServerSummary } from './operations.ts';
 import type { EngineWorld } from './world.ts';
@@ -37,6 +37,11 @@ export function createOperations({ world, log, documents, describeStore }: Opera
     await Promise.all(begun.map(async (server) => states.set(server.name, await log.server(definition, server.name))));
     return viewRun(run, states, world.clock.nowMs());
   };
+  const mustHave = async ({ runId, server }: StreamId): Promise<RunState> => {
+    const run = await commands.mustFind(runId);
+    if (server !== undefined) knownServer(run, server);
+    return run;
+  };
   return {
     runs: async () => {
       const ids = await world.journal.runIds();
@@ -44,7 +49,7 @@ export function createOperations({ world, log, documents, describeStore }: Opera
     },
     run: async (runId) => view(await commands.mustFind(runId)),
     history: async (stream) => {
-      const run = await commands.mustFind(stream.runId);
+      const run = await mustHave(stream);
       const names = stream.server === undefined ? run.definition.servers.map((server) => server.name) : [stream.server];
       const streams: StreamId[] = names.map((server) => ({ runId: stream.runId, server }));
       if (stream.server === undefined) streams.push({ runId: stream.runId });
@@ -53,7 +58,10 @@ export function createOperations({ world, log, documents, describeStore }: Opera
         .flatMap((entries, index) => entries.map((entry) => ({ ...entry, server: streams[index]?.server })))
         .sort((a, b) => a.atMs - b.atMs || a.version - b.version);
     },
-    output: (stream) => world.journal.readOutput(stream),
+    output: async (stream) => {
+      await mustHave(stream);
+      return world.journal.readOutput(stream);
+    },
     preview: (plan) => commands.preview(plan),
     start: ({ plan, by }) => commands.start(plan, by),
     pause: (runId, by) => commands.pause(runId, by),

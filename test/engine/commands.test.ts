@@ -346,9 +346,15 @@ describe('the single verbs of a server', () => {
     expect(await told(operations.run(wrong))).toBe(`api/not-found: there is no run ${wrong}; did you mean "${runId}"?`);
     // Ids are made by chance: two letters more make another run.
     expect(await told(operations.run(`${runId.slice(0, -2)}__`))).not.toContain('did you mean');
-    expect(await told(operations.skip(runId, 'bb', 'anna'))).toContain(
-      `run ${runId} has no server bb; did you mean "b"?`,
-    );
+    const server = 'bb';
+    const asks = [
+      () => operations.skip(runId, server, 'anna'),
+      () => operations.history({ runId, server }),
+      () => operations.output({ runId, server }),
+    ];
+    for (const ask of asks) {
+      expect(await told(ask())).toContain(`run ${runId} has no server bb; did you mean "b"?`);
+    }
   });
 
   it('power by hand is written down before the BMC is asked, with who asked and how it ended', async () => {
