@@ -137,6 +137,15 @@ it('a clock that was set between the copies makes the first one useless', async 
   expect(execFileSync('tar', ['-tf', path.join(root, 'out/volumes/v.tar')], { encoding: 'utf8' })).toBe('./\n./file\n');
 });
 
+it('what CRIU makes beside the files of a container, and takes away again, is none of them', async () => {
+  const root = path.join(base, 'criu');
+  fs.mkdirSync(path.join(root, 'src/tmp'), { recursive: true });
+  await copyAround(() => {
+    for (const each of ['src/cr-tmpfs.abcdef', 'src/tmp/cr-tmpfs.ghijkl']) fs.mkdirSync(path.join(root, each));
+  });
+  expect(shown(path.join(root, 'dst'))).toEqual(['tmp 755 folder']);
+});
+
 it('holes of files stay holes', async () => {
   const root = path.join(base, 'holes');
   fs.mkdirSync(path.join(root, 'src'), { recursive: true });

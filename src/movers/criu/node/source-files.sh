@@ -12,14 +12,18 @@ archive() { # OPTION...
   tar --numeric-owner --sparse "${attributes[@]}" "$@" || [ $? = 1 ]
 }
 
+# CRIU reads file systems in memory through folders of this name, which come and go at the same time: `/tmp/cr-tmpfs.XXXXXX`, or
+# at the top where there is no `/tmp`.
+fleeting=('!' -path '*/cr-tmpfs.??????')
+
 # Sorted, each ended by NUL, in the form `./NAME`.
 names() { # FOLDER TEST...
-  find "$1" -mindepth 1 "${@:2}" -printf './%P\0' | sort -z
+  find "$1" -mindepth 1 "${fleeting[@]}" "${@:2}" -printf './%P\0' | sort -z
 }
 
 # The same, with the number of what has this name. A folder that takes the place of another has files with old times in it.
 numbers() { # FOLDER
-  find "$1" -mindepth 1 ! -type c -printf '%i ./%P\0' | sort -z
+  find "$1" -mindepth 1 "${fleeting[@]}" ! -type c -printf '%i ./%P\0' | sort -z
 }
 
 # What is written through a mapping changes a file's time only when a page is first written to after it was clean. So all
@@ -82,7 +86,7 @@ entries_of() { # FOLDER
 }
 
 changed_in_tree() { # FOLDER
-  (cd "$1" && find . -xdev -mindepth 1 -cnewer "${1%/rootfs}/config.json" ! -type d ! -type s "${@:2}")
+  (cd "$1" && find . -xdev -mindepth 1 "${fleeting[@]}" -cnewer "${1%/rootfs}/config.json" ! -type d ! -type s "${@:2}")
 }
 
 pack_folder() { # KIND NAME FOLDER SEEN LOWERS
