@@ -225,6 +225,12 @@ describe('the other pages', () => {
       '                         connections are closed · to rack1-09.example.org',
       '                         about 12s',
     ]);
+    const cordoned = preview.servers.map((server) =>
+      server.name === 'rack1-02' ? { ...server, leftOut: { because: 'cordoned by run 2611-a7', owner: '' } } : server,
+    );
+    expect(renderExplanation({ ...preview, servers: cordoned, pods: [] }, 'rack1-02', view).split('\n')[0]).toBe(
+      'rack1-02 · left out: cordoned by run 2611-a7 · 0 pods',
+    );
     expect(renderExplanation(preview, 'nobody', view)).toBe('the plan weekly-kernel has no server nobody');
   });
 

@@ -42,8 +42,11 @@ function rank({ verdict, order }: PodPreview): number {
   return verdict === 'moves' ? (order ?? 0) : Number.POSITIVE_INFINITY;
 }
 
-function headOf({ wave, leftOut, fromMs, toMs, takes }: ServerPreview, preview: PlanPreview, view: View): string[] {
-  if (leftOut) return ['left out'];
+function headOf(server: ServerPreview, preview: PlanPreview, view: View): string[] {
+  const { name, wave, leftOut, fromMs, toMs, takes } = server;
+  // The pods that keep it say why themselves.
+  const isSaidBelow = preview.pods.some((pod) => pod.server === name && pod.verdict === 'blocked');
+  if (leftOut) return [isSaidBelow ? 'left out' : `left out: ${clean(leftOut.because)}`];
   const there = { ...view, timeZone: preview.forecast.opening?.timeZone ?? view.timeZone };
   if (fromMs === undefined || !toMs) return [`wave ${wave + 1}`, 'never starts'];
   const usual = moment(toMs.p50, there);
