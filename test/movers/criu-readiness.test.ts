@@ -79,6 +79,7 @@ describe('a pod', () => {
   it.each([
     ['tty', 'container app has a TTY'],
     ['device', 'container app has a device'],
+    ['ownGroups', 'container app has processes in control groups of its own making'],
     ['ownRules', 'container app has a network with rules of its own (nft, iptables), which do not go along'],
     ['sharedProcesses', 'container app has a process namespace shared by its containers'],
   ])('whose container has the trait %s is refused by name', (trait, because) => {

@@ -18,6 +18,7 @@ const traits = [
   'hiddenLimits',
   'fetching',
   'ownRules',
+  'ownGroups',
 ] as const;
 type Trait = (typeof traits)[number];
 
@@ -138,6 +139,7 @@ const traitTexts: Readonly<Record<Trait, string>> = {
   hiddenLimits: 'has processes of another user, and root of its server lacks CAP_SYS_RESOURCE',
   fetching: 'is still fetching its memory from where it came from',
   ownRules: 'has a network with rules of its own (nft, iptables), which do not go along',
+  ownGroups: 'has processes in control groups of its own making',
 };
 
 /** What about this pod itself cannot be moved. */

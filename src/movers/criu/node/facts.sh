@@ -67,6 +67,10 @@ for config in "$tasks"/*/config.json; do
   group=$(sed -n 's#^[0-9]*:memory:#/sys/fs/cgroup/memory#p' "/proc/$pid/cgroup")
   [ -n "$group" ] || group=/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$pid/cgroup")
   fact container "$uid $(value container-name) bytes $(cat "$group/memory.usage_in_bytes" "$group/memory.current" 2>/dev/null | head -n 1)"
+  # The group that is stopped has the container's id in its name; who lives elsewhere or below would run on.
+  id=${config%/config.json} id=${id##*/}
+  case ${group##*/} in *"$id"*) elsewhere=$(find "$group" -mindepth 1 -type d 2>/dev/null | head -n 1) ;; *) elsewhere=$group ;; esac
+  [ -z "$elsewhere" ] || fact container "$uid $(value container-name) ownGroups"
   [ "$(cat "${config%/config.json}/runtime")" = "$binary" ] || fact container "$uid $(value container-name) otherRunc"
   if [ "$limits" = hidden ] && [ -n "$(cat "$group/cgroup.procs" | sed 's#.*#/proc/&/status#' | xargs sed -n 's/^Uid:[[:space:]]*\([1-9]\)/\1/p' 2>/dev/null)" ]; then
     fact container "$uid $(value container-name) hiddenLimits"
