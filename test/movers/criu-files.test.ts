@@ -146,6 +146,19 @@ it('what CRIU makes beside the files of a container, and takes away again, is no
   expect(shown(path.join(root, 'dst'))).toEqual(['tmp 755 folder']);
 });
 
+it('a file that goes while the files are listed is no fault; one that cannot be looked at is', () => {
+  fs.writeFileSync(path.join(base, 'file'), '');
+  const listed = (complaint: string): string =>
+    said(
+      base,
+      `find() { command find "$@"; echo "find: 'x': ${complaint}" >&2; return 1; }; { names . 2>&1 || echo no; }`,
+    );
+  expect(listed('No such file or directory')).toBe('./file\0');
+  expect(listed('Input/output error')).toContain("find: 'x': Input/output error");
+  expect(listed('Input/output error')).toMatch(/no\n$/);
+  expect(said(base, 'names ./gone || echo no')).toBe('no\n');
+});
+
 it('holes of files stay holes', async () => {
   const root = path.join(base, 'holes');
   fs.mkdirSync(path.join(root, 'src'), { recursive: true });

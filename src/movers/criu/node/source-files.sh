@@ -14,16 +14,23 @@ archive() { # OPTION...
 
 # CRIU reads file systems in memory through folders of this name, which come and go at the same time: `/tmp/cr-tmpfs.XXXXXX`, or
 # at the top where there is no `/tmp`.
-fleeting=('!' -path '*/cr-tmpfs.??????')
+fleeting=('!' '(' -path '*/cr-tmpfs.??????' -prune ')')
+
+# As `find`; but what goes between being listed and being looked at, as they do and files of a pod that runs, is no fault.
+look() { # FOLDER... TEST...
+  local said
+  [ -d "$1" ] && { said=$(find "$@" 2>&1 >&3 3>&-) || ! grep -v ': No such file or directory$' <<<"$said" >&2; } 3>&1
+}
+export -f look
 
 # Sorted, each ended by NUL, in the form `./NAME`.
 names() { # FOLDER TEST...
-  find "$1" -mindepth 1 "${fleeting[@]}" "${@:2}" -printf './%P\0' | sort -z
+  look "$1" -mindepth 1 "${fleeting[@]}" "${@:2}" -printf './%P\0' | sort -z
 }
 
 # The same, with the number of what has this name. A folder that takes the place of another has files with old times in it.
 numbers() { # FOLDER
-  find "$1" -mindepth 1 "${fleeting[@]}" ! -type c -printf '%i ./%P\0' | sort -z
+  look "$1" -mindepth 1 "${fleeting[@]}" ! -type c -printf '%i ./%P\0' | sort -z
 }
 
 # What is written through a mapping changes a file's time only when a page is first written to after it was clean. So all
@@ -47,7 +54,7 @@ first_copy() { # KIND NAME FOLDER
   # File systems know the time but roughly.
   echo "@$(($(date +%s) - 2))" >"$first.since"
   [ "$1" != tree ] && is_dated "$3" || return 0
-  numbers "$3" >"$first.numbers" && find "$3" -type c -printf './%P\n' >"$first.left"
+  numbers "$3" >"$first.numbers" && look "$3" -type c -printf './%P\n' >"$first.left"
   archive --anchored --no-wildcards -X "$first.left" --quoting-style=literal --index-file="$first.index" -C "$3" -cvf - . |
     carry "first $1 $2" && true >"$first.complete"
 }
@@ -67,7 +74,7 @@ names_of_first() { # FIRST
 hidden() { # UPPER SEEN LOWERS
   local lower lowers
   IFS=: read -r -a lowers <<<"$3"
-  find "$1" -type d -printf './%P\0' >now.folders || return 1
+  look "$1" "${fleeting[@]}" -type d -printf './%P\0' >now.folders || return 1
   for lower in "${lowers[@]}"; do
     # Many layers are written relative to the folder of all of them.
     case $lower in /*) ;; *) lower=${1%/*/*}/$lower ;; esac
@@ -81,12 +88,12 @@ entries_of() { # FOLDER
   (
     cd "$1" || exit 1
     xargs -0 sh -c 'for each; do [ ! -d "$each" ] || [ -L "$each" ] || printf "%s\0" "$each"; done' sh <"$OLDPWD/now.folders" |
-      xargs -0 -r sh -c 'find "$@" -mindepth 1 -maxdepth 1 -print0' sh
+      xargs -0 -r bash -c 'look "$@" -mindepth 1 -maxdepth 1 -print0' bash
   )
 }
 
 changed_in_tree() { # FOLDER
-  (cd "$1" && find . -xdev -mindepth 1 "${fleeting[@]}" -cnewer "${1%/rootfs}/config.json" ! -type d ! -type s "${@:2}")
+  (cd "$1" && look . -xdev -mindepth 1 "${fleeting[@]}" -cnewer "${1%/rootfs}/config.json" ! -type d ! -type s "${@:2}")
 }
 
 pack_folder() { # KIND NAME FOLDER SEEN LOWERS
