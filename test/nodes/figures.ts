@@ -36,10 +36,10 @@ export async function reportAfterMove(client: ClientProcess): Promise<ClientRepo
   return report;
 }
 
-/** The value below which so many of a hundred lie. */
+/** By nearest rank: the smallest value that so many of a hundred do not exceed. */
 function percentile(values: readonly number[], hundredth: number): number {
   const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * hundredth) / 100))] ?? Number.NaN;
+  return sorted[Math.ceil((sorted.length * hundredth) / 100) - 1] ?? Number.NaN;
 }
 
 export function medianOf(moves: readonly MoveFigures[], of: (move: MoveFigures) => number): number {
