@@ -1,4 +1,5 @@
 /** What the tests of the node lab share: a lab of their own, pods in it, and waiting for what has to become true. */
+import { execa } from 'execa';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SystemClock, SystemRandom } from '../../src/adapters/system/system-clock.ts';
 import { textAt } from '../../src/cluster/json.ts';
@@ -145,6 +146,14 @@ export class TestLab {
     );
     this.#clients.push(started);
     return started;
+  }
+
+  /** Sets rules of nftables where the clients are; the program is the servers', for this machine may have none. */
+  async clientRules(rules: string): Promise<void> {
+    const [server] = this.lab.servers.values();
+    if (!server) throw new Error('no server');
+    const [command, args] = this.lab.network.asClient(['chroot', server.inServer('/'), 'nft', rules]);
+    await execa(command, args);
   }
 
   /** Runs something in the pod's first container. */

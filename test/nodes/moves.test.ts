@@ -30,6 +30,18 @@ function mayReadLimits(): boolean {
   return ((BigInt(`0x${effective}`) >> capSysResource) & 1n) === 1n;
 }
 
+const farAway = `table inet far {
+  set young {
+    type inet_service
+    flags dynamic, timeout
+  }
+  chain out {
+    type filter hook output priority 0;
+    tcp dport 7000 tcp flags & (syn | ack) == syn add @young { tcp sport timeout 150ms } accept
+    tcp dport 7000 tcp sport @young drop
+  }
+}`;
+
 const workloads = [
   { what: 'redis, 100 MB', name: 'redis', client: { kind: 'redis', megabytes: 100 }, few: 4 },
   { what: 'redis, 500 MB', name: 'redis', client: { kind: 'redis', megabytes: 500 }, few: 2 },
@@ -110,6 +122,24 @@ describe('a pod that is moved alive, there and back', () => {
       expect(await lab.leftovers()).toEqual([]);
     },
   );
+
+  it('keeps connections that are being made while the address goes over', { timeout: 5 * minuteMs }, async () => {
+    const { test } = lab;
+    test.statefulSet('echo', { containers: [containers.echo] });
+    const pod = await test.ready('echo-0');
+    // What a client sends after its first packet is lost for a while, as if the way were long: the next try comes after 0.2 s.
+    await test.clientRules(farAway);
+    try {
+      const client = await test.client({ kind: 'visitors', connections: 30 }, pod);
+      expect(await moveThereAndBack(lab, 'echo-0', client, 2)).toHaveLength(2);
+      const report = await client.stop();
+      expect(report).toMatchObject({ faults: [] });
+      expect(report.answers).toBeGreaterThan(100);
+    } finally {
+      await test.clientRules('delete table inet far');
+    }
+    expect(await lab.leftovers()).toEqual([]);
+  });
 
   it('takes along what belongs to it: two containers, volumes, probes, hooks', { timeout: 5 * minuteMs }, async () => {
     const { test } = lab;

@@ -56,7 +56,7 @@ function flag(isSet: boolean): string {
 
 export function prepareSourceText({ keepsAddress, ...order }: SourceOrder): string {
   const values = assignments({ ...order, keepsAddress: flag(keepsAddress) });
-  return `${values}${nodeFile('sockets.sh')}${nodeFile('source-prepare.sh')}`;
+  return `${values}${nodeFile('sockets.sh')}${nodeFile('calls.sh')}${nodeFile('source-prepare.sh')}`;
 }
 
 /** What the source has to say about the pod's containers. */
@@ -196,6 +196,7 @@ ServerAliveCountMax 3
     ...deciding,
     lib: nodeFile('source-lib.sh'),
     cut: nodeFile('source-cut.sh'),
+    calls: nodeFile('calls.sh'),
     dump: nodeFile('source-dump.sh'),
     files: nodeFile('source-files.sh'),
     first: nodeFile('source-first.sh'),

@@ -6,6 +6,7 @@
 move=$1
 . "$move/env"
 . "$move/lib"
+. "$move/calls"
 . "$move/dump"
 umask 077
 cd "$move" || exit 1
@@ -69,20 +70,22 @@ finish() {
 }
 
 # The address goes over to the target first, where packets are kept; only then is there nothing to lose by stopping.
-hand_address_over() {
+hand_address_over() { # MAC
+  let_callers_in "$1" || return 1
   note takeover
   say takeover
   hear 10 && [ "$answer" = taken ]
 }
 
 freeze_and_send() {
-  local name id port remotePort parts=()
+  local name id port remotePort targetMac parts=()
   rm -rf out gate go.* status.*
   mkdir -p out/images out/files out/volumes && mkfifo gate && exec 9<>gate
   converse
   open_way
   say begin
-  hear 15 && [ "$answer" = begun ] || roll_back "the target does not answer"
+  hear 15 && [ "${answer%% *}" = begun ] || roll_back "the target does not answer"
+  targetMac=${answer#begun }
   note start
   while read -r name id port remotePort _; do
     begin_dump "$name" "$id" "$port"
@@ -91,7 +94,7 @@ freeze_and_send() {
   begin_packing
   stand_by 7 nsenter --net="$netns" nft -f -
   await_dumpers || roll_back "runc cannot prepare the dump"
-  [ -z "$keepsAddress" ] || hand_address_over || roll_back "the target cannot take the address"
+  [ -z "$keepsAddress" ] || hand_address_over "$targetMac" || roll_back "the target cannot take the address"
   stop_pod || roll_back "the pod cannot be stopped"
   for fd in "${goOf[@]}"; do echo go >&"$fd"; done
   while read -r name _; do dumped "$name" || roll_back "$name cannot be dumped: $(complaint "work/$name/dump.log")"; done <entries

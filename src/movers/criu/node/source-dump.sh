@@ -101,6 +101,18 @@ freeze_all() {
   for group in $groups; do freeze "$group" || return 1; done
 }
 
+# A connection whose other side confirms it only once the address has gone over is unknown there, and is reset. So those that
+# are being made are finished first; who does not confirm at once is not waited for.
+let_callers_in() { # MAC
+  local tries=0
+  calls_go_to "$1" | nsenter --net="$netns" nft -f - || return 1
+  while [ "$tries" -lt 40 ] && grep -qsE ' 03 [^ ]+ [^ ]+ 00000000 ' "/proc/$witness/net/tcp" "/proc/$witness/net/tcp6"; do
+    tries=$((tries + 1))
+    read -r -t 0.005 -u 8
+  done
+  [ "$tries" = 0 ] || note "called $tries"
+}
+
 # A connection that nobody has accepted yet belongs to no process, and CRIU gives up for it. New ones go to the target by now, so
 # it takes a moment of running to be rid of those that are here; who does not accept them then is not waited for. The kernel
 # lists sockets that listen first, each with the length of its queue. Without the address there is no need: CRIU leaves them out.

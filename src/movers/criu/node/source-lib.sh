@@ -46,6 +46,7 @@ resume_pod() {
   nsenter --net="$netns" nft delete table inet pitcrew
   if [ -n "$keepsAddress" ]; then
     nsenter --net="$netns" nft delete table arp pitcrew
+    nsenter --net="$netns" nft delete table netdev pitcrew
     announce "$netns"
   fi
   rm -f "$move/locked"

@@ -70,6 +70,8 @@ address=$(nsenter --net="$netns" ip -o -4 addr show dev eth0 | sed -n 's/.* inet
 addresses=$(nsenter --net="$netns" ip -o addr show scope global | sed -n 's/.* inet6* \([0-9a-f.:]*\)\/.*/\1/p' | tr '\n' ' ')
 if [ -n "$keepsAddress" ]; then
   [ "$addresses" = "$address " ] || stop "its network is to keep one IPv4 address, and it has: ${addresses:-none}"
+  calls_go_to "$mac" | nsenter --net="$netns" nft -c -f - ||
+    stop "the source cannot send new connections on to the target (nft, family netdev)"
 else
   own=$(lasting_own_sockets "$main")
   [ -z "$own" ] || stop "it has a socket on its own address: $(printf %s "$own" | tr '\n' ',')"
@@ -80,6 +82,7 @@ groups='$groups'
 ports='$ports'
 netns='$netns'
 witness='$main'
+mac='$mac'
 runcRoot='$runcRoot'
 criu='$(command -v criu)'
 keepsAddress='$keepsAddress'

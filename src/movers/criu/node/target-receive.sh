@@ -123,7 +123,7 @@ while read -r request rest; do
     hello) say hello ;;
     begin)
       [ -z "$keepsAddress" ] || prepare_takeover 2>>log
-      if bulk_is 10 open; then say begun; else say failed; fi
+      if bulk_is 10 open; then say "begun ${mac%% *}"; else say failed; fi
       ;;
     takeover) if take_over >>log 2>&1; then say taken; else say kept; fi ;;
     parts) if arrived $rest 2>>log; then say complete; else say failed; fi ;;
