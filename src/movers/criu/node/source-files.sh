@@ -105,7 +105,7 @@ pack_folder() { # KIND NAME FOLDER SEEN LOWERS
   fi
   names "$3" ! -type c >"$now" || return 1
   if [ "$1" = layer ]; then hidden "$3" "$4" "$5" >"$out.gone" || return 1; else : >"$out.gone"; fi
-  if [ -e "$first.index" ]; then names_of_first "$first" | comm -z -23 - "$now" >>"$out.gone"; fi
+  if [ -e "$first.index" ]; then names_of_first "$first" | comm -z -23 - "$now" >>"$out.gone" || return 1; fi
   if is_usable "$first"; then
     read -r since <"$first.since"
     true >"$out.delta"

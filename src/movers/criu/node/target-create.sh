@@ -25,7 +25,8 @@ if [ -e "$move/released" ] || [ -e "$move/settled" ]; then exec runc "$@"; fi
 if [ "$(annotation container-type)" = sandbox ]; then
   runc "$@" || exit
   netns=$(sed -n 's/.*"type":"network","path":"\([^"]*\)".*/\1/p' "$bundle/config.json")
-  printf '%s\n' "$netns" >"$move/netns.new" && mv "$move/netns.new" "$move/netns"
+  # What cannot be written down, for want of room, would be missing when the pod is here and its network is to be opened.
+  printf '%s\n' "$netns" >"$move/netns.new" && mv "$move/netns.new" "$move/netns" || fail "there is no room for what the move needs"
   close_network "$netns" >>"$move/log" 2>&1 || fail "the network of the new sandbox cannot be closed"
   note sandbox
   exit 0
@@ -36,7 +37,7 @@ mkdir -p "/run/pitcrew/containers"
 case " $initContainers " in
   *" $name "*)
     # It ran before the pod ever served; what it made is part of what is moved.
-    skip_init_container
+    skip_init_container || fail "init container $name cannot be passed over"
     exec runc "$@"
     ;;
 esac

@@ -2,8 +2,7 @@
 move=${0%/*} name=$1 id=$2 bundle=$3
 . "$move/env"
 . "$move/lib"
-places_of "$bundle" >"$move/waiting/$id.places"
-echo "$id $bundle" >"$move/waiting/$name.at"
+places_of "$bundle" >"$move/waiting/$id.places" && echo "$id $bundle" >"$move/waiting/$name.at" || fail "there is no room to wait in"
 wait_for_images "$name" "$id" || exit 1
 note "restoring $name"
 # CRIU writes down every page that it compares with that of a parent: a third of the time for many processes. Should it fail,

@@ -32,8 +32,8 @@ RULES
     return
   fi
   veth=$(host_end "$1") && [ -n "$veth" ] || return 1
+  printf '%s\n' "$veth" >"$move/veth" || return 1
   tc qdisc replace dev "$veth" root tbf rate 8bit burst "$packetMax" limit 67108864 || return 1
-  printf '%s\n' "$veth" >"$move/veth"
   plug "$veth"
 }
 

@@ -72,7 +72,7 @@ pages_can_be_fetched() { # NAME
 
 # By the id under which it was restored, if it was.
 end_incomplete() {
-  read -r id 2>/dev/null <"restored/$1" || return
+  [ -e "restored/$1" ] && read -r id _ 2>/dev/null <"waiting/$1.at" || return
   runc --root /run/containerd/runc/k8s.io kill --all "$id" KILL >>log 2>&1
   rm -f "images/$1.complete"
 }
